@@ -1,0 +1,5 @@
+import type { Migration } from '../migrate.ts';
+
+export const identity: Migration = {
+  async up() {},
+};

@@ -1,0 +1,5 @@
+import type { Migration } from '../migrate.ts';
+
+export const image: Migration = {
+  async up() {},
+};

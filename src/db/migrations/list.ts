@@ -1,0 +1,15 @@
+import type { Migration } from '../migrate.ts';
+import { compute } from './0001-compute.ts';
+import { placement } from './0002-placement.ts';
+import { identity } from './0003-identity.ts';
+import { image } from './0004-image.ts';
+import { network } from './0005-network.ts';
+
+/** Every step of the schema, in the order in which they run. Names never change. */
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001-compute': compute,
+  '0002-placement': placement,
+  '0003-identity': identity,
+  '0004-image': image,
+  '0005-network': network,
+};

@@ -1,0 +1,419 @@
+import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import secureJson from 'secure-json-parse';
+import { answerAt } from '../lib/answer.ts';
+import { newRequestId } from '../lib/ids.ts';
+import type { Log } from '../lib/log.ts';
+import { atLeast, type Version } from '../lib/shape.ts';
+import { type Caller, nobody } from '../model/caller.ts';
+import { CloudError, invalidInput, malformedBody, notAuthenticated, policyForbids, routeNotFound } from '../model/errors.ts';
+import type { Policy } from '../model/policy.ts';
+import type { Call, Method, Reply, Route, RouteTable } from './call.ts';
+import { statusOf } from './faults.ts';
+import { type Microversions, negotiate } from './negotiate.ts';
+import { mustFit } from './validate.ts';
+
+/** Finds out whose token it is. Throws notAuthenticated for one that is unknown, expired or revoked. */
+export type TokenCheck = (token: string) => Promise<Caller>;
+
+/** How one API words its errors. */
+export interface Dialect {
+  /** Body and headers of an error answer. `message` is already fit for the caller. */
+  fault(
+    error: CloudError,
+    status: number,
+    request: { accept: string | undefined; origin: string },
+  ): { body: string; headers: Record<string, string> };
+  /** Answer to a path or method without a route; default: routeNotFound in the dialect's own form. */
+  noRoute?(request: { method: string; path: string; accept: string | undefined; origin: string }): {
+    status: number;
+    body: string;
+    headers: Record<string, string>;
+  };
+  /** Header for the request id besides x-openstack-request-id. */
+  requestIdHeader?: string;
+}
+
+export interface AppOptions<P> {
+  readonly name: string;
+  /** Path prefixes under which the app stands, first the canonical one: ['/v2.1', '/v2']. Later ones are legacy when `legacyMounts` says so. */
+  readonly mounts: readonly string[];
+  readonly legacyMounts?: readonly string[];
+  readonly routes: RouteTable<P>;
+  readonly parts: P;
+  readonly policy: Policy;
+  readonly checkToken: TokenCheck;
+  readonly dialect: Dialect;
+  readonly log: Log;
+  readonly microversions?: Microversions;
+  /** Largest JSON body in bytes. */
+  readonly bodyLimit?: number;
+  /** URL prefix within the app that may stand before every route: '/:project_id' for compute. */
+  readonly optionalPrefix?: string;
+  /** Refuses a call by its optional prefix; for compute: another project's id is a 400. */
+  readonly checkPrefix?: (call: Call) => void;
+  readonly publicUrl?: string | undefined;
+  /** Content types that a JSON body may have besides application/json; any when absent. */
+  readonly contentTypes?: readonly string[];
+}
+
+/** An API that can be asked: by the front door with node's own request and answer. */
+export interface App {
+  readonly name: string;
+  readonly mounts: readonly string[];
+  /** Handles a request whose URL begins with `mount`. */
+  handle(request: IncomingMessage, response: ServerResponse, mount: string): void;
+  ready(): Promise<void>;
+  close(): Promise<void>;
+  /** Every route with its policy rule, for the test that walks them. */
+  readonly routes: readonly { readonly key: string; readonly policy: string | undefined; readonly auth: string | undefined }[];
+}
+
+interface Arrival {
+  mount: string;
+  requestId: string;
+  version?: Version;
+}
+const arrivals = new WeakMap<IncomingMessage, Arrival>();
+const SAFE_HOST = /^[A-Za-z0-9.:[\]_-]{1,255}$/;
+
+export async function createApp<P>(options: AppOptions<P>): Promise<App> {
+  const app: FastifyInstance = fastify({
+    logger: false,
+    bodyLimit: options.bodyLimit ?? 1_048_576,
+    routerOptions: { maxParamLength: 5000, ignoreTrailingSlash: true, ignoreDuplicateSlashes: false },
+    exposeHeadRoutes: false,
+    forceCloseConnections: true,
+    frameworkErrors: (error, request, reply) => {
+      void answerError(
+        options,
+        request.raw,
+        reply,
+        error.code === 'FST_ERR_BAD_URL' ? invalidInput({ why: 'The URL is not well formed.' }) : error,
+      );
+    },
+  });
+  app.removeAllContentTypeParsers();
+  const streamed = new Set<string>();
+  app.addContentTypeParser('*', (request, payload, done) => {
+    if (streamed.has(`${request.method} ${request.routeOptions.url ?? ''}`)) return done(null, undefined);
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const limit = options.bodyLimit ?? 1_048_576;
+    payload.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= limit) chunks.push(chunk);
+    });
+    payload.on('error', (cause) => done(cause));
+    payload.on('end', () =>
+      size > limit
+        ? done(new CloudError('request.too_large', 'tooLarge', `The request body is larger than ${limit} bytes.`))
+        : done(null, Buffer.concat(chunks)),
+    );
+  });
+  app.setErrorHandler((error, request, reply) => answerError(options, request.raw, reply, error));
+  app.setNotFoundHandler(async (request, reply) => {
+    const arrival = arrivals.get(request.raw);
+    try {
+      await authenticate(options, request.raw, undefined);
+    } catch (cause) {
+      return answerError(options, request.raw, reply, cause);
+    }
+    const asked = { accept: request.headers.accept, origin: originOf(request.raw, options) };
+    if (!options.dialect.noRoute) return answerError(options, request.raw, reply, routeNotFound({}));
+    const answer = options.dialect.noRoute({ ...asked, method: request.method, path: request.url });
+    setCommonHeaders(options, reply, arrival?.requestId ?? newRequestId());
+    return reply.code(answer.status).headers(answer.headers).send(answer.body);
+  });
+
+  const grouped = groupByPath(options.routes);
+  for (const [key, variants] of grouped) {
+    const [method, path] = key.split(' ') as [Method, string];
+    const urls = options.optionalPrefix ? [path, `${options.optionalPrefix}${path === '/' ? '' : path}`] : [path];
+    for (const url of urls) {
+      if (variants.some(({ route }) => route.stream)) streamed.add(`${method} ${url}`);
+      app.route({
+        method,
+        url,
+        // The token is looked at before the body is read, as every OpenStack service does.
+        onRequest: async (request, reply) => {
+          try {
+            const caller = await authenticate(options, request.raw, variants[0]?.route.auth);
+            callers.set(request.raw, caller);
+          } catch (cause) {
+            await answerError(options, request.raw, reply, cause);
+            return reply;
+          }
+        },
+        handler: (request, reply) => serve(options, variants, path, request, reply),
+      });
+    }
+  }
+  await app.ready();
+  return {
+    name: options.name,
+    mounts: options.mounts,
+    routes: Object.entries(options.routes).map(([key, route]) => ({ key, policy: route.policy, auth: route.auth })),
+    handle(request, response, mount) {
+      const given = request.headers['x-openstack-request-id'];
+      const requestId = newRequestId();
+      arrivals.set(request, { mount, requestId });
+      if (typeof given === 'string' && !/^req-[0-9a-f-]{36}$/i.test(given)) delete request.headers['x-openstack-request-id'];
+      request.url = request.url?.slice(mount.length) || '/';
+      if (request.url.startsWith('?')) request.url = `/${request.url}`;
+      app.routing(request, response);
+    },
+    ready: async () => {
+      await app.ready();
+    },
+    close: () => app.close(),
+  };
+}
+
+const callers = new WeakMap<IncomingMessage, Caller>();
+
+interface Variant<P> {
+  readonly word: string | undefined;
+  readonly route: Route<P>;
+}
+
+function groupByPath<P>(routes: RouteTable<P>): Map<string, Variant<P>[]> {
+  const grouped = new Map<string, Variant<P>[]>();
+  for (const [key, route] of Object.entries(routes)) {
+    const [place, word] = key.split('#') as [string, string | undefined];
+    const [method, path] = place.trim().split(' ') as [string, string];
+    if (!METHODS.includes(method) || !path?.startsWith('/')) throw new Error(`route "${key}" is not "METHOD /path"`);
+    const group = grouped.get(`${method} ${path}`) ?? [];
+    group.push({ word, route });
+    grouped.set(`${method} ${path}`, group);
+  }
+  return grouped;
+}
+
+async function authenticate<P>(options: AppOptions<P>, request: IncomingMessage, auth: Route<P>['auth']): Promise<Caller> {
+  if (auth === 'none') return nobody;
+  const token = request.headers['x-auth-token'] ?? request.headers['x-storage-token'];
+  if (typeof token !== 'string' || token === '') {
+    if (auth === 'optional') return nobody;
+    throw notAuthenticated({});
+  }
+  try {
+    return await options.checkToken(token);
+  } catch (cause) {
+    if (auth === 'optional' && cause instanceof CloudError && cause.kind === 'unauthorized') return nobody;
+    throw cause;
+  }
+}
+
+async function serve<P>(
+  options: AppOptions<P>,
+  variants: readonly Variant<P>[],
+  path: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const arrival = arrivals.get(request.raw);
+  const mount = arrival?.mount ?? options.mounts[0] ?? '';
+  const requestId = arrival?.requestId ?? newRequestId();
+  const legacy = options.legacyMounts?.includes(mount) ?? false;
+  try {
+    const version =
+      options.microversions && !legacy ? negotiate(options.microversions, request.headers) : (options.microversions?.min ?? '0.0');
+    if (arrival && options.microversions && !legacy) arrival.version = version;
+    const { route, body } = choose(options, variants, version, request);
+    const origin = originOf(request.raw, options);
+    const caller = callers.get(request.raw) ?? nobody;
+    const abort = new AbortController();
+    request.raw.once('close', () => {
+      if (!request.raw.complete || !reply.raw.writableEnded) abort.abort();
+    });
+    let asked = route.policyOn !== 'object';
+    const own = { project_id: caller.projectId, user_id: caller.userId };
+    const call: Call = {
+      method: request.method as Method,
+      url: request.url,
+      route: path,
+      legacy,
+      params: wellFormed(request.params as Record<string, string>),
+      query: readQuery(request.url),
+      body,
+      request: request.raw,
+      headers: request.headers,
+      version,
+      caller,
+      token: (request.headers['x-auth-token'] as string | undefined) ?? null,
+      origin,
+      base: `${origin}${mount}`,
+      requestId,
+      log: options.log.child({ requestId }),
+      signal: abort.signal,
+      allow(target, rule = route.policy) {
+        asked = true;
+        if (rule !== undefined && rule !== 'none' && !options.policy.allows(rule, caller, target)) throw policyForbids({ rule });
+      },
+      allows: (rule, target = own) => options.policy.allows(rule, caller, target),
+    };
+    if (options.optionalPrefix && options.checkPrefix) options.checkPrefix(call);
+    if (route.query) mustFit(route.query, version, call.query, { legacy, known: options.microversions });
+    if (route.body) mustFit(route.body, version, body, { legacy, known: options.microversions });
+    if (route.policy && route.policyOn !== 'object') call.allow(own);
+    const answer = await route.run(options.parts, call as Call<never>);
+    if (!asked) throw new Error(`${request.method} ${path} answered without asking its policy rule`);
+    return send(options, reply, answer, version, legacy, requestId);
+  } catch (cause) {
+    return answerError(options, request.raw, reply, cause);
+  }
+}
+
+/** The route among those of one path: by version, and by the body's only key where the table says `#word`. */
+function choose<P>(
+  options: AppOptions<P>,
+  variants: readonly Variant<P>[],
+  version: Version,
+  request: FastifyRequest,
+): { route: Route<P>; body: unknown } {
+  const lives = (route: Route<P>) => (!route.since || atLeast(version, route.since)) && (!route.until || atLeast(route.until, version));
+  const worded = variants.some(({ word }) => word !== undefined);
+  if (!worded) {
+    const found = variants.find(({ route }) => lives(route));
+    if (!found) throw routeNotFound({});
+    const wantsBody = found.route.body !== undefined && !found.route.stream;
+    return { route: found.route, body: wantsBody ? readBody(options, request) : undefined };
+  }
+  const body = readBody(options, request);
+  const keys = body && typeof body === 'object' && !Array.isArray(body) ? Object.keys(body) : [];
+  if (keys.length !== 1) throw malformedBody({});
+  const named = variants.filter(({ word }) => word === keys[0]);
+  if (named.length === 0) throw invalidInput({ why: `There is no such action: ${keys[0]?.slice(0, 100)}` });
+  const found = named.find(({ route }) => lives(route));
+  if (!found) throw routeNotFound({});
+  return { route: found.route, body };
+}
+
+function readBody<P>(options: AppOptions<P>, request: FastifyRequest): unknown {
+  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+  if (type && options.contentTypes && !options.contentTypes.includes(type)) {
+    throw new CloudError(
+      'request.media_type',
+      'unsupportedMedia',
+      `Unsupported Content-Type: ${type.slice(0, 100)}. Send application/json.`,
+    );
+  }
+  const bytes = request.body;
+  if (!(bytes instanceof Buffer) || bytes.length === 0) throw malformedBody({});
+  let value: unknown;
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    value = secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'ignore' });
+  } catch (cause) {
+    throw malformedBody({}, { cause });
+  }
+  // Only an escape can bring a lone surrogate or a NUL into valid UTF-8; databases refuse both.
+  if (text.includes('\\u') || text.includes('\0')) mustBeText(value, 0);
+  return value;
+}
+
+function mustBeText(value: unknown, depth: number): void {
+  if (depth > 200) throw malformedBody({});
+  if (typeof value === 'string') {
+    if (!value.isWellFormed() || value.includes('\0'))
+      throw invalidInput({ why: 'A text in the body holds a NUL or half of a surrogate pair.' });
+  } else if (Array.isArray(value)) for (const item of value) mustBeText(item, depth + 1);
+  else if (value !== null && typeof value === 'object')
+    for (const [key, item] of Object.entries(value)) {
+      mustBeText(key, depth + 1);
+      mustBeText(item, depth + 1);
+    }
+}
+
+function wellFormed(params: Record<string, string>): Record<string, string> {
+  for (const value of Object.values(params)) if (value.includes('\0') || !value.isWellFormed()) throw routeNotFound({});
+  return params;
+}
+
+function readQuery(url: string): Record<string, string[]> {
+  const words: Record<string, string[]> = Object.create(null);
+  const start = url.indexOf('?');
+  if (start < 0) return words;
+  for (const [key, value] of new URLSearchParams(url.slice(start + 1))) {
+    if (key.includes('\0') || value.includes('\0')) throw invalidInput({ why: 'The query holds a NUL.' });
+    const list = words[key];
+    if (list) list.push(value);
+    else words[key] = [value];
+  }
+  return words;
+}
+
+function originOf<P>(request: IncomingMessage, options: AppOptions<P>): string {
+  if (options.publicUrl) return options.publicUrl.replace(/\/+$/, '');
+  const host = request.headers.host;
+  if (host && SAFE_HOST.test(host)) return `http://${host}`;
+  return `http://${request.socket.localAddress ?? '127.0.0.1'}:${request.socket.localPort ?? 0}`;
+}
+
+function setCommonHeaders<P>(options: AppOptions<P>, reply: FastifyReply, requestId: string) {
+  reply.header('x-openstack-request-id', requestId);
+  if (options.dialect.requestIdHeader) reply.header(options.dialect.requestIdHeader, requestId);
+}
+
+function setVersionHeaders<P>(options: AppOptions<P>, reply: FastifyReply, version: Version) {
+  const micro = options.microversions;
+  if (!micro) return;
+  reply.header('openstack-api-version', `${micro.service} ${version}`);
+  if (micro.legacyHeader) reply.header(micro.legacyHeader, version);
+  reply.header('vary', ['OpenStack-API-Version', ...(micro.legacyHeader ? [micro.legacyHeader] : [])]);
+}
+
+function send<P>(options: AppOptions<P>, reply: FastifyReply, answer: Reply, version: Version, legacy: boolean, requestId: string) {
+  setCommonHeaders(options, reply, requestId);
+  if (!legacy) setVersionHeaders(options, reply, version);
+  reply.code(answer.status);
+  const headers = answer.headers ?? {};
+  if (!headers['content-type'] && answer.status !== 204) reply.header('content-type', 'application/json');
+  reply.headers(headers);
+  if (answer.raw !== undefined) {
+    if (answer.raw instanceof Readable) return reply.send(answer.raw);
+    return reply.send(typeof answer.raw === 'string' ? Buffer.from(answer.raw) : answer.raw);
+  }
+  if (answer.body === undefined) {
+    return reply.send(answer.status === 204 ? undefined : Buffer.alloc(0));
+  }
+  const settled = options.microversions ? answerAt(version, answer.body) : answer.body;
+  return reply.send(Buffer.from(JSON.stringify(settled)));
+}
+
+async function answerError<P>(options: AppOptions<P>, request: IncomingMessage, reply: FastifyReply, cause: unknown) {
+  const arrival = arrivals.get(request);
+  const requestId = arrival?.requestId ?? newRequestId();
+  const error = asCloudError(cause, requestId);
+  const status = statusOf(error.kind);
+  if (status >= 500) {
+    options.log.error(
+      { requestId, code: error.code, detail: error.detail, err: cause, method: request.method, path: request.url?.split('?')[0] },
+      'request failed',
+    );
+  } else if (error.detail) options.log.info({ requestId, code: error.code, detail: error.detail }, error.message);
+  if (reply.sent || reply.raw.headersSent) {
+    reply.raw.destroy();
+    return reply;
+  }
+  setCommonHeaders(options, reply, requestId);
+  if (arrival?.version) setVersionHeaders(options, reply, arrival.version);
+  if (error.params.version && options.microversions) setVersionHeaders(options, reply, error.params.version as Version); // 406 echoes the asked one
+  const answer = options.dialect.fault(error, status, { accept: request.headers.accept, origin: originOf(request, options) });
+  reply.code(status).headers(answer.headers);
+  if (!request.complete) reply.header('connection', 'close'); // the rest of an unread body must not be taken for a request
+  return reply.send(Buffer.from(answer.body));
+}
+
+function asCloudError(cause: unknown, requestId: string): CloudError {
+  if (cause instanceof CloudError) return cause;
+  if (cause && typeof cause === 'object' && 'statusCode' in cause && typeof cause.statusCode === 'number' && cause.statusCode < 500) {
+    const text = cause instanceof Error ? cause.message : 'The request cannot be read.';
+    if (cause.statusCode === 413) return new CloudError('request.too_large', 'tooLarge', 'The request body is too large.', {}, { cause });
+    return invalidInput({ why: text }, { cause });
+  }
+  return new CloudError('unexpected', 'internal', `Something unexpected happened here; the log has it under ${requestId}.`, {}, { cause });
+}

@@ -1,0 +1,99 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { edgeBelow, type Json, type Shape, type Version } from '../lib/shape.ts';
+import { invalidInput } from '../model/errors.ts';
+import { formats } from './formats.ts';
+import type { Microversions } from './negotiate.ts';
+
+const ajv = new Ajv({
+  allErrors: false,
+  coerceTypes: false,
+  removeAdditional: false,
+  useDefaults: false,
+  strict: false,
+  verbose: true,
+  formats,
+});
+// biome-ignore lint/suspicious/noExplicitAny: shapes of any body
+type AnyShape = Shape<any>;
+const compiled = new WeakMap<AnyShape, Map<string, ValidateFunction>>();
+
+function validatorOf(shape: AnyShape, version: Version, legacy: boolean): ValidateFunction {
+  const edge = `${edgeBelow(shape, version)}${legacy ? 'v2' : ''}`;
+  const byEdge = compiled.get(shape) ?? new Map<string, ValidateFunction>();
+  compiled.set(shape, byEdge);
+  const ready = byEdge.get(edge);
+  if (ready) return ready;
+  const schema = shape.schema(version);
+  const validate = ajv.compile(legacy ? lenient(schema) : schema);
+  byEdge.set(edge, validate);
+  return validate;
+}
+
+/** The legacy API ignores what it does not know. Unknown keys are let through; handlers read only what their shape names. */
+function lenient(schema: Json): Json {
+  if (Array.isArray(schema)) return schema.map((item) => lenient(item)) as unknown as Json;
+  if (schema === null || typeof schema !== 'object') return schema;
+  return Object.fromEntries(
+    Object.entries(schema)
+      .filter(([key, value]) => !(key === 'additionalProperties' && value === false))
+      .map(([key, value]) => [key, typeof value === 'object' && value !== null && key !== 'enum' ? lenient(value as Json) : value]),
+  );
+}
+
+/** Throws invalidInput (400) unless the value fits the shape at that version. The sentence names the field, its value and what is wrong;
+ *  for a field that another microversion has, it names that version. */
+export function mustFit(
+  shape: AnyShape,
+  version: Version,
+  value: unknown,
+  more: { legacy: boolean; known: Microversions | undefined },
+): void {
+  const validate = validatorOf(shape, version, more.legacy);
+  if (validate(value)) return;
+  const error = deepest(validate.errors ?? []);
+  throw invalidInput({ why: sentence(error, shape, version, more.known) });
+}
+
+const deepest = (errors: readonly ErrorObject[]) => [...errors].sort((a, b) => b.instancePath.length - a.instancePath.length)[0];
+
+function sentence(error: ErrorObject | undefined, shape: AnyShape, version: Version, known: Microversions | undefined): string {
+  if (!error) return 'Invalid input.';
+  const place = error.instancePath.split('/').filter(Boolean).at(-1);
+  const shown = show(error.data);
+  if (error.keyword === 'additionalProperties') {
+    const field = String(error.params.additionalProperty);
+    return `Additional properties are not allowed ('${field.slice(0, 200)}' was unexpected)${whereWelcome(error, field, shape, version, known)}`;
+  }
+  if (error.keyword === 'required') return `'${String(error.params.missingProperty)}' is a required property`;
+  const what = `${error.message ?? 'is not valid'}${error.keyword === 'enum' ? `: ${show(error.params.allowedValues)}` : ''}`;
+  return place === undefined
+    ? `Invalid input: ${what}. Value: ${shown}`
+    : `Invalid input for field/attribute ${place.slice(0, 200)}. Value: ${shown}. It ${what}`;
+}
+
+function whereWelcome(error: ErrorObject, field: string, shape: AnyShape, version: Version, known: Microversions | undefined): string {
+  if (!known) return '';
+  const at = known.all.filter((other) => {
+    const properties = schemaAt(shape.schema(other), error.instancePath)?.properties;
+    return typeof properties === 'object' && properties !== null && Object.hasOwn(properties, field);
+  });
+  const first = at[0];
+  const last = at.at(-1);
+  if (first === undefined || last === undefined || at.includes(version)) return '';
+  return `. Microversions ${first} to ${last} have it, this request asked for ${version}`;
+}
+
+function schemaAt(schema: Json, path: string): Json | undefined {
+  let here: Json | undefined = schema;
+  for (const part of path.split('/').filter(Boolean)) {
+    const properties: unknown = here?.properties;
+    const items: unknown = here?.items;
+    here = /^\d+$/.test(part) && items ? (items as Json) : properties ? ((properties as Json)[part] as Json | undefined) : undefined;
+  }
+  return here;
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 200 ? `${text.slice(0, 200)}...` : text;
+}

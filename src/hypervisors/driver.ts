@@ -1,0 +1,163 @@
+import type { Readable } from 'node:stream';
+
+/** The port every hypervisor implements; `test/contracts/driver.ts` holds its contract suite. A driver knows no cloud: the
+ *  compute agent hands it plain data, and it turns guests on and off. Every deed is safe to repeat: `createDisks` twice makes one
+ *  set of disks, `destroy` of a guest that is gone is a success. Errors are CloudErrors of `model/errors-hypervisor.ts`. */
+export interface Driver {
+  /** Nova's hypervisor_type: 'QEMU' (also for KVM-accelerated ones, as in libvirt), 'fake'. */
+  readonly type: string;
+  /** What this driver can do: asked before an action is sent to it. Names as in Nova's driver capabilities. */
+  readonly capabilities: DriverCapabilities;
+  /** Gets ready: probes, opens its cache, re-attaches to guests that run on (adoption: journal and live process must agree). */
+  start(): Promise<void>;
+  /** Lets go of everything but the guests: they run on and are adopted by the next start. */
+  close(): Promise<void>;
+  /** What the host offers in all, read afresh. */
+  inventory(): Promise<HostInventory>;
+  /** Brings an image into the cache, checked against its checksum; `open` is called only when it is not there yet.
+   *  Throws imageCorrupt, noDiskSpace. */
+  fetchImage(image: ImageRef, open: () => Promise<Readable>, signal: AbortSignal): Promise<ImageFetch>;
+  /** Makes the guest's disks (overlay over the cached base; plain copy for raw backends). */
+  createDisks(guest: GuestSpec): Promise<void>;
+  /** Starts the guest; its disks exist. Running when it resolves. */
+  spawn(guest: GuestSpec): Promise<void>;
+  /** Stops the guest at once and forgets it: process, sockets, forwards. Disks stay. */
+  destroy(uuid: string): Promise<void>;
+  /** Deletes disks and the guest's folder. */
+  removeDisks(uuid: string): Promise<void>;
+  /** Asks the guest to shut down (ACPI), waits `graceMs`, then turns it off hard. */
+  powerOff(uuid: string, graceMs: number): Promise<void>;
+  /** Starts a guest that is shut down, from its own record. */
+  powerOn(guest: GuestSpec): Promise<void>;
+  /** soft: by the guest's own shutdown, hard after `graceMs`; hard: reset of the machine from its record. */
+  reboot(guest: GuestSpec, how: 'soft' | 'hard', graceMs: number): Promise<void>;
+  /** Every guest this driver knows, also those without a record of ours (`known: false`): they are reported, never killed blindly. */
+  guests(): Promise<readonly GuestInfo[]>;
+  /** One guest, or undefined when there is none. */
+  guest(uuid: string): Promise<GuestInfo | undefined>;
+  /** The newest `maxBytes` of the serial console. Throws guestNotFound. */
+  consoleOutput(uuid: string, maxBytes: number): Promise<Buffer>;
+  /** Tells of what happens to guests by themselves (power-off from inside, crash). Answers the way to stop listening. */
+  onEvent(listener: (event: GuestEvent) => void): () => void;
+}
+
+export interface DriverCapabilities {
+  readonly consoleLog: boolean;
+  readonly vnc: boolean;
+  readonly userNetwork: boolean;
+}
+
+export interface HostInventory {
+  /** Logical CPUs, memory in MiB, disk in GiB that guests' files may take in all (not what is free now). */
+  readonly vcpus: number;
+  readonly memoryMiB: number;
+  readonly diskGiB: number;
+  /** Free on the file system now; Nova's disk_available_least. */
+  readonly diskFreeGiB: number;
+  /** Nova's hypervisor_version as one integer: 7.2.22 is 7002022. */
+  readonly hypervisorVersion: number;
+  readonly hypervisorHostname: string;
+  /** As Nova shows it: { arch, model, vendor, topology: { cells, sockets, cores, threads }, features: [] }. */
+  readonly cpuInfo: CpuInfo;
+  /** [arch, hypervisor type, vm mode] triples, as ImagePropertiesFilter compares them: [['x86_64', 'qemu', 'hvm']]. */
+  readonly supportedInstances: readonly (readonly [string, string, string])[];
+  /** Standard traits (COMPUTE_IMAGE_TYPE_QCOW2, HW_CPU_X86_SSE2, ...). */
+  readonly traits: readonly string[];
+  /** 'kvm' only after a probe guest proved it, else 'tcg'; 'none' for fake. */
+  readonly acceleration: 'kvm' | 'tcg' | 'none';
+  /** `uptime` command's line, for the hypervisor view. */
+  readonly uptime: string | null;
+}
+
+export interface CpuInfo {
+  readonly arch: string;
+  readonly model: string;
+  readonly vendor: string;
+  readonly topology: { readonly cells: number; readonly sockets: number; readonly cores: number; readonly threads: number };
+  readonly features: readonly string[];
+}
+
+export interface ImageRef {
+  readonly id: string;
+  readonly diskFormat: 'qcow2' | 'raw' | 'aki' | 'ari';
+  readonly sizeBytes: number;
+  /** Hex digest and its algorithm, as the image service computed it at upload. */
+  readonly hashAlgo: string;
+  readonly hashValue: string;
+}
+
+export interface ImageFetch {
+  /** Whether the cache had it already. */
+  readonly cached: boolean;
+  readonly ms: number;
+}
+
+/** One network card: what its port says, and nothing the guest may not know. */
+export interface GuestNic {
+  readonly portId: string;
+  readonly networkId: string;
+  readonly mac: string;
+  readonly mtu: number;
+  /** Empty for a port without addresses. */
+  readonly addresses: readonly { readonly address: string; readonly cidr: string; readonly gateway: string | null }[];
+  readonly nameServers: readonly string[];
+}
+
+/** All that is needed to make and re-make one guest. Plain data: it crosses the bus and stands in the agent's journal. */
+export interface GuestSpec {
+  readonly uuid: string;
+  /** Nova's instance_name_template: instance-00000001. */
+  readonly name: string;
+  /** Owner epoch: rises on each move. */
+  readonly epoch: number;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly displayName: string;
+  readonly vcpus: number;
+  readonly memoryMiB: number;
+  /** 0: as large as the image. */
+  readonly rootGiB: number;
+  readonly ephemeralGiB: number;
+  readonly swapMiB: number;
+  /** Null for volume-backed guests. */
+  readonly image: ImageRef | null;
+  /** With direct kernel boot: kernel_id and ramdisk_id of the image, and the os_command_line. */
+  readonly kernel: ImageRef | null;
+  readonly ramdisk: ImageRef | null;
+  readonly kernelCommandLine: string | null;
+  /** hw_* and os_* properties of the image, extra specs of the flavor. */
+  readonly imageProperties: Readonly<Record<string, string>>;
+  readonly extraSpecs: Readonly<Record<string, string>>;
+  readonly nics: readonly GuestNic[];
+  /** Files of a config drive by path (`openstack/latest/meta_data.json` ...), base64; null: none. */
+  readonly configDrive: Readonly<Record<string, string>> | null;
+  /** Unix socket on which the agent answers this guest's requests to 169.254.169.254:80; null: no metadata. */
+  readonly metadataSocket: string | null;
+  /** Tests steer the fake driver by metadata `fake:*`. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Nova's power states by name. */
+export type PowerState = 'pending' | 'running' | 'paused' | 'shutdown' | 'crashed' | 'suspended';
+
+export interface GuestInfo {
+  readonly uuid: string;
+  readonly epoch: number;
+  readonly power: PowerState;
+  /** False: a process without a record of ours. */
+  readonly known: boolean;
+  /** Loopback ports that lead into the guest, e.g. { guestPort: 22, hostPort: 40123 }. */
+  readonly forwards: readonly { readonly guestPort: number; readonly hostAddress: string; readonly hostPort: number }[];
+  /** Where a console proxy finds the screen; null when there is none. */
+  readonly vncSocket: string | null;
+  readonly pid: number | null;
+}
+
+export type GuestEvent =
+  | {
+      readonly kind: 'stopped';
+      readonly uuid: string;
+      readonly reason: 'guest-shutdown' | 'host-request' | 'crashed';
+      readonly detail: string;
+    }
+  | { readonly kind: 'started'; readonly uuid: string };

@@ -1,0 +1,12 @@
+import { row } from './errors.ts';
+
+export const databaseUnavailable = row<{ why: string }>(
+  'database.unavailable',
+  'unavailable',
+  () => 'The database does not answer. Nothing was changed; try again in a moment.',
+);
+export const databaseFull = row<{ why: string }>(
+  'database.full',
+  'unavailable',
+  () => 'The database has no room left. Nothing was changed.',
+);

@@ -1,0 +1,25 @@
+import { row } from './errors.ts';
+
+export const guestNotFound = row<{ uuid: string }>('guest.not_found', 'notFound', (p) => `Guest ${p.uuid} does not exist on this host.`);
+export const imageCorrupt = row<{ id: string; why: string }>(
+  'guest.image_corrupt',
+  'conflict',
+  (p) => `Image ${p.id} is corrupt: ${p.why}`,
+);
+export const imageUnusable = row<{ id: string; why: string }>(
+  'guest.image_unusable',
+  'invalid',
+  (p) => `Image ${p.id} cannot be used: ${p.why}`,
+);
+export const noDiskSpace = row<{ why: string }>(
+  'guest.no_disk_space',
+  'unavailable',
+  (p) => `The host has not enough disk space: ${p.why}`,
+);
+export const hypervisorFailed = row<{ why: string }>('guest.hypervisor_failed', 'internal', (p) => `The hypervisor failed: ${p.why}`);
+export const hypervisorMissing = row<{ program: string; install: string }>(
+  'guest.hypervisor_missing',
+  'unavailable',
+  (p) => `The program ${p.program} is missing. Install it with: ${p.install}`,
+);
+export const networkUnsupported = row<{ why: string }>('guest.network_unsupported', 'invalid', (p) => p.why);
