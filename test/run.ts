@@ -1,17 +1,60 @@
-// Runs the test files of one speed: `fast` (no suffix) or `slow` (*.slow.test.ts). Extra words choose files by part of their path.
+// Runs the test files of one speed: `fast` (no suffix), `slow` (*.slow.test.ts), or `test`: fast ones, and slow ones too where MUST_RUN requires them.
+// Extra words choose files by part of their path.
 import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
-const [speed = 'fast', ...words] = process.argv.slice(2);
-const slow = speed === 'slow';
+const [asked = 'fast', ...words] = process.argv.slice(2);
+if (asked === 'test') {
+  const fast = await again('fast');
+  process.exit(fast !== 0 || !process.env.MUST_RUN ? fast : await again('slow'));
+}
+const slow = asked === 'slow';
 const files = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'])
   .filter((file) => file.endsWith('.slow.test.ts') === slow)
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .sort();
 if (files.length === 0) {
-  console.error(`no ${speed} test file matches ${words.join(' ')}`);
+  console.error(`no ${asked} test file matches ${words.join(' ')}`);
   process.exit(2);
 }
-const flags = slow ? ['--test-concurrency=1', '--test-timeout=900000'] : ['--test-isolation=none', '--test-timeout=60000']; // one process: starting one for each file costs more than the tests
-const child = spawn(process.execPath, ['--test', '--test-force-exit', ...flags, ...files], { stdio: 'inherit' });
-child.on('exit', (code) => process.exit(code ?? 1));
+// Fast files share a process: starting one for each costs more than the tests. There is one such process for each core, up to four.
+// Slow files get one each, in turn: they start servers and guests of their own.
+const groups = slow ? [files] : deal(files, Math.min(4, availableParallelism(), files.length));
+const flags = slow ? ['--test-concurrency=1', '--test-timeout=900000'] : ['--test-isolation=none', '--test-timeout=60000'];
+const codes = await Promise.all(groups.map((group) => run(group)));
+process.exit(codes.every((code) => code === 0) ? 0 : 1);
+
+function again(speed: 'fast' | 'slow'): Promise<number> {
+  const child = spawn(process.execPath, [import.meta.filename, speed, ...words], { stdio: 'inherit' });
+  return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
+}
+
+/** Largest files first, each to the group that has least so far. */
+function deal(all: readonly string[], count: number): string[][] {
+  const dealt = Array.from({ length: count }, () => ({ size: 0, files: [] as string[] }));
+  const sized = all.map((file) => ({ file, size: statSync(file).size })).sort((a, b) => b.size - a.size);
+  for (const { file, size } of sized) {
+    const least = dealt.reduce((a, b) => (b.size < a.size ? b : a));
+    least.files.push(file);
+    least.size += size;
+  }
+  return dealt.map((group) => group.files.sort());
+}
+
+function run(group: readonly string[]): Promise<number> {
+  const alone = groups.length === 1;
+  const child = spawn(process.execPath, ['--test', '--test-force-exit', ...flags, ...group], {
+    stdio: ['ignore', alone ? 'inherit' : 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    output += chunk;
+  });
+  return new Promise((resolve) =>
+    child.on('close', (code) => {
+      if (output) process.stdout.write(output); // whole, so that two reports do not mix
+      resolve(code ?? 1);
+    }),
+  );
+}

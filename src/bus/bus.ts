@@ -1,4 +1,4 @@
-import type { Static, TSchema } from 'typebox';
+import type { AnySchema, Static } from './schema.ts';
 
 /** What may be sent to one receiver: one file in `contracts/` for each. */
 export interface Contract {
@@ -7,20 +7,20 @@ export interface Contract {
   readonly messages: Readonly<Record<string, Message>>;
 }
 export type Message = AskMessage | TellMessage;
-export interface AskMessage<I extends TSchema = TSchema, O extends TSchema = TSchema> {
+export interface AskMessage<I extends AnySchema = AnySchema, O extends AnySchema = AnySchema> {
   readonly kind: 'ask';
   readonly input: I;
   readonly output: O;
 }
-export interface TellMessage<I extends TSchema = TSchema> {
+export interface TellMessage<I extends AnySchema = AnySchema> {
   readonly kind: 'tell';
   readonly input: I;
 }
-export const ask = <I extends TSchema, O extends TSchema>(input: I, output: O): AskMessage<I, O> => ({ kind: 'ask', input, output });
-export const tell = <I extends TSchema>(input: I): TellMessage<I> => ({ kind: 'tell', input });
+export const ask = <I extends AnySchema, O extends AnySchema>(input: I, output: O): AskMessage<I, O> => ({ kind: 'ask', input, output });
+export const tell = <I extends AnySchema>(input: I): TellMessage<I> => ({ kind: 'tell', input });
 
-export type Input<M> = M extends { readonly input: infer I extends TSchema } ? Static<I> : never;
-export type Output<M> = M extends { readonly output: infer O extends TSchema } ? Static<O> : never;
+export type Input<M> = M extends { readonly input: infer I extends AnySchema } ? Static<I> : never;
+export type Output<M> = M extends { readonly output: infer O extends AnySchema } ? Static<O> : never;
 type Asks<C extends Contract> = { [K in keyof C['messages']]: C['messages'][K] extends AskMessage ? K : never }[keyof C['messages']] &
   string;
 type Tells<C extends Contract> = { [K in keyof C['messages']]: C['messages'][K] extends TellMessage ? K : never }[keyof C['messages']] &

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import { Agent, type Dispatcher, request } from 'undici';
 import { CloudError, type Kind, neighbourUnavailable } from '../model/errors.ts';
+import { type Answer, type Connections, openConnections } from './connections.ts';
 
 /** A service beside ours, reached over HTTP like a real one of OpenStack, in one process too. */
 export interface Neighbour {
@@ -38,7 +38,8 @@ export interface NeighbourOptions {
   readonly url: string | (() => string);
   /** A token of our service user; asked again with `fresh` after a 401. */
   readonly token?: (fresh: boolean) => Promise<string>;
-  readonly dispatcher?: Dispatcher;
+  /** Shared with other neighbours of this process; else its own. */
+  readonly connections?: Connections;
 }
 
 const KIND: Readonly<Record<number, Kind>> = {
@@ -53,43 +54,42 @@ const KIND: Readonly<Record<number, Kind>> = {
   503: 'unavailable',
 };
 
-/** Connections kept open between neighbours; one for the whole process is enough. */
-export const keepAliveAgent = (): Dispatcher =>
-  new Agent({ connections: 32, pipelining: 1, keepAliveTimeout: 30_000, headersTimeout: 0, bodyTimeout: 0 });
-
 export function neighbour(options: NeighbourOptions): Neighbour {
+  const connections = options.connections ?? openConnections();
   const base = () => (typeof options.url === 'string' ? options.url : options.url()).replace(/\/+$/, '');
-  const send = async (method: string, path: string, more: AskOptions, fresh: boolean): Promise<Dispatcher.ResponseData> => {
+  const unavailable = (method: string, path: string, more: AskOptions, cause: unknown) =>
+    more.signal?.aborted
+      ? cause
+      : neighbourUnavailable(
+          { service: options.service },
+          { cause, detail: `${method} ${path}: ${cause instanceof Error ? cause.message : String(cause)}` },
+        );
+  const send = async (method: string, path: string, more: AskOptions, fresh: boolean): Promise<Answer> => {
     const token = more.token === undefined ? await options.token?.(fresh) : more.token;
     const timeout = AbortSignal.timeout(more.timeoutMs ?? 30_000);
     const headers: Record<string, string> = { accept: 'application/json', ...(token ? { 'x-auth-token': token } : {}), ...more.headers };
     if (more.body !== undefined && !more.stream) headers['content-type'] ??= 'application/json';
     try {
-      return await request(`${base()}${path}`, {
-        method: method as Dispatcher.HttpMethod,
+      return await connections.send(new URL(`${base()}${path}`), {
+        method,
         headers,
-        body: more.stream ?? (more.body === undefined ? null : JSON.stringify(more.body)),
-        signal: more.stream ? (more.signal ?? null) : more.signal ? AbortSignal.any([more.signal, timeout]) : timeout,
-        ...(options.dispatcher ? { dispatcher: options.dispatcher } : {}),
+        body: more.stream ?? (more.body === undefined ? undefined : JSON.stringify(more.body)),
+        signal: more.stream ? more.signal : more.signal ? AbortSignal.any([more.signal, timeout]) : timeout,
       });
     } catch (cause) {
-      if (more.signal?.aborted) throw cause;
-      throw neighbourUnavailable(
-        { service: options.service },
-        { cause, detail: `${method} ${path}: ${cause instanceof Error ? cause.message : String(cause)}` },
-      );
+      throw unavailable(method, path, more, cause);
     }
   };
   const exchange = async (method: string, path: string, more: AskOptions) => {
     const answer = await send(method, path, more, false);
     // A service token may have been revoked or have expired meanwhile: once more with a fresh one.
-    if (answer.statusCode !== 401 || !options.token || more.token !== undefined || more.stream) return answer;
-    await answer.body.dump();
+    if (answer.status !== 401 || !options.token || more.token !== undefined || more.stream) return answer;
+    answer.body.resume();
     return send(method, path, more, true);
   };
-  const refuse = async (answer: Dispatcher.ResponseData, method: string, path: string): Promise<CloudError> => {
-    const text = await answer.body.text();
-    const status = answer.statusCode;
+  const refuse = async (answer: Answer, method: string, path: string): Promise<CloudError> => {
+    const text = await textOf(answer.body);
+    const status = answer.status;
     return new CloudError(
       `${options.service}.answered_${status}`,
       KIND[status] ?? 'badGateway',
@@ -103,9 +103,11 @@ export function neighbour(options: NeighbourOptions): Neighbour {
   return {
     async ask<T>(method: string, path: string, more: AskOptions = {}) {
       const answer = await exchange(method, path, more);
-      const fine = more.expect ? more.expect.includes(answer.statusCode) : answer.statusCode >= 200 && answer.statusCode < 300;
+      const fine = more.expect ? more.expect.includes(answer.status) : answer.status >= 200 && answer.status < 300;
       if (!fine) throw await refuse(answer, method, path);
-      const text = method === 'HEAD' ? '' : await answer.body.text();
+      const text = await textOf(answer.body).catch((cause) => {
+        throw unavailable(method, path, more, cause);
+      });
       let body: unknown;
       try {
         body = text === '' ? undefined : JSON.parse(text);
@@ -118,12 +120,12 @@ export function neighbour(options: NeighbourOptions): Neighbour {
           { cause, detail: text.slice(0, 500) },
         );
       }
-      return { status: answer.statusCode, headers: flat(answer.headers), body: body as T }; // the client that asks names what the service promises
+      return { status: answer.status, headers: flat(answer.headers), body: body as T }; // the client that asks names what the service promises
     },
     async download(path, more = {}) {
       const answer = await exchange('GET', path, more);
-      if (answer.statusCode !== 200 && answer.statusCode !== 204) throw await refuse(answer, 'GET', path);
-      return { status: answer.statusCode, headers: flat(answer.headers), body: answer.body };
+      if (answer.status !== 200 && answer.status !== 204) throw await refuse(answer, 'GET', path);
+      return { status: answer.status, headers: flat(answer.headers), body: answer.body };
     },
   };
 }
@@ -136,9 +138,17 @@ function messageIn(text: string): string | undefined {
       if (value !== null && typeof value === 'object' && 'message' in value && typeof value.message === 'string') return value.message;
     }
   } catch {
-    return undefined;
+    return messageInPage(text);
   }
   return undefined;
+}
+
+/** What an error page says (image services answer with one): its text behind the heading. */
+function messageInPage(text: string): string | undefined {
+  const said = /<\/h1>([\s\S]*?)(?:<br|<\/body)/i.exec(text)?.[1]?.trim();
+  if (!said) return undefined;
+  const signs: Readonly<Record<string, string>> = { lt: '<', gt: '>', quot: '"', '#x27': "'", '#39': "'", amp: '&' };
+  return said.replaceAll(/&(lt|gt|quot|#x27|#39|amp);/g, (_all, sign: string) => signs[sign] ?? '').slice(0, 2000);
 }
 
 const flat = (headers: Record<string, string | string[] | undefined>): Record<string, string> =>
@@ -147,3 +157,9 @@ const flat = (headers: Record<string, string | string[] | undefined>): Record<st
       value === undefined ? [] : [[key, Array.isArray(value) ? value.join(', ') : value]],
     ),
   );
+
+async function textOf(body: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}

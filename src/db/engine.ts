@@ -14,7 +14,9 @@ export interface Database {
   readonly read: Query;
   /** Runs the work in one transaction and commits; a throw rolls back. Deadlocks, serialization failures and busy are retried as a whole,
    *  so the work must do nothing but queries on `tx` (a test in test/architecture refuses other awaits).
-   *  Throws databaseUnavailable when the database is away or stays locked past its deadline. */
+   *  So are connections lost before the commit was sent; one lost after that leaves the outcome unknown: databaseUnavailable with params.why
+   *  'commit', never repeated by itself. The caller looks, or its own idempotency key does.
+   *  Throws databaseUnavailable when the database is away or stays locked past its deadline, databaseFull, invalidInput for a value no column takes. */
   transaction<T>(work: (tx: Query) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
@@ -29,4 +31,6 @@ export interface EngineOptions {
   readonly poolSize?: number;
   /** How long a locked or absent database is waited for before databaseUnavailable. */
   readonly patienceMs?: number;
+  /** How long one query may take before its server counts as hung; SQLite ignores it. */
+  readonly queryTimeoutMs?: number;
 }

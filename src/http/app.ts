@@ -1,10 +1,11 @@
-import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import secureJson from 'secure-json-parse';
 import { answerAt } from '../lib/answer.ts';
 import { newRequestId } from '../lib/ids.ts';
 import type { Log } from '../lib/log.ts';
+import { METHODS } from '../lib/node-http.ts';
 import { atLeast, type Version } from '../lib/shape.ts';
 import { type Caller, nobody } from '../model/caller.ts';
 import { CloudError, invalidInput, malformedBody, notAuthenticated, policyForbids, routeNotFound } from '../model/errors.ts';
@@ -51,8 +52,8 @@ export interface AppOptions<P> {
   readonly bodyLimit?: number;
   /** URL prefix within the app that may stand before every route: '/:project_id' for compute. */
   readonly optionalPrefix?: string;
-  /** Refuses a call by its optional prefix; for compute: another project's id is a 400. */
-  readonly checkPrefix?: (call: Call) => void;
+  /** Refuses a call by its path parameters when the optional prefix was given; for compute: another project's id is a 400. */
+  readonly checkPrefix?: (params: Readonly<Record<string, string>>, caller: Caller) => void;
   readonly publicUrl?: string | undefined;
   /** Content types that a JSON body may have besides application/json; any when absent. */
   readonly contentTypes?: readonly string[];
@@ -76,6 +77,8 @@ interface Arrival {
   version?: Version;
 }
 const arrivals = new WeakMap<IncomingMessage, Arrival>();
+/** Longest silence within a body that is not streamed. */
+const BODY_IDLE_MS = 60_000;
 const SAFE_HOST = /^[A-Za-z0-9.:[\]_-]{1,255}$/;
 
 export async function createApp<P>(options: AppOptions<P>): Promise<App> {
@@ -101,16 +104,22 @@ export async function createApp<P>(options: AppOptions<P>): Promise<App> {
     const chunks: Buffer[] = [];
     let size = 0;
     const limit = options.bodyLimit ?? 1_048_576;
+    const tooLarge = () => new CloudError('request.too_large', 'tooLarge', `The request body is larger than ${limit} bytes.`);
+    if (Number(request.headers['content-length'] ?? 0) > limit) return done(tooLarge()); // not one byte of it is read
     payload.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size <= limit) chunks.push(chunk);
     });
-    payload.on('error', (cause) => done(cause));
-    payload.on('end', () =>
-      size > limit
-        ? done(new CloudError('request.too_large', 'tooLarge', `The request body is larger than ${limit} bytes.`))
-        : done(null, Buffer.concat(chunks)),
-    );
+    const broken = (cause?: unknown) =>
+      new CloudError('request.broken', 'invalid', 'The request ended before its body did.', {}, { cause });
+    // A body that stops coming must not hold its connection for ever.
+    request.raw.setTimeout(BODY_IDLE_MS, () => payload.destroy(broken()));
+    payload.on('error', (cause) => done(cause instanceof CloudError ? cause : broken(cause)));
+    payload.on('end', () => {
+      request.raw.setTimeout(0);
+      if (size > limit) done(tooLarge());
+      else done(null, Buffer.concat(chunks));
+    });
   });
   app.setErrorHandler((error, request, reply) => answerError(options, request.raw, reply, error));
   app.setNotFoundHandler(async (request, reply) => {
@@ -130,7 +139,7 @@ export async function createApp<P>(options: AppOptions<P>): Promise<App> {
   const grouped = groupByPath(options.routes);
   for (const [key, variants] of grouped) {
     const [method, path] = key.split(' ') as [Method, string];
-    const urls = options.optionalPrefix ? [path, `${options.optionalPrefix}${path === '/' ? '' : path}`] : [path];
+    const urls = options.optionalPrefix && path !== '/' ? [path, `${options.optionalPrefix}${path}`] : [path];
     for (const url of urls) {
       if (variants.some(({ route }) => route.stream)) streamed.add(`${method} ${url}`);
       app.route({
@@ -221,13 +230,14 @@ async function serve<P>(
     const version =
       options.microversions && !legacy ? negotiate(options.microversions, request.headers) : (options.microversions?.min ?? '0.0');
     if (arrival && options.microversions && !legacy) arrival.version = version;
-    const { route, body } = choose(options, variants, version, request);
-    const origin = originOf(request.raw, options);
+    mustBeMediaType(options, request);
     const caller = callers.get(request.raw) ?? nobody;
-    const abort = new AbortController();
-    request.raw.once('close', () => {
-      if (!request.raw.complete || !reply.raw.writableEnded) abort.abort();
-    });
+    const params = wellFormed(request.params as Record<string, string>);
+    options.checkPrefix?.(params, caller);
+    const { route, body } = choose(variants, version, request);
+    const origin = originOf(request.raw, options);
+    let signal: AbortSignal | undefined;
+    let log: Log | undefined;
     let asked = route.policyOn !== 'object';
     const own = { project_id: caller.projectId, user_id: caller.userId };
     const call: Call = {
@@ -235,7 +245,7 @@ async function serve<P>(
       url: request.url,
       route: path,
       legacy,
-      params: wellFormed(request.params as Record<string, string>),
+      params,
       query: readQuery(request.url),
       body,
       request: request.raw,
@@ -246,15 +256,21 @@ async function serve<P>(
       origin,
       base: `${origin}${mount}`,
       requestId,
-      log: options.log.child({ requestId }),
-      signal: abort.signal,
+      // Few ask for these two, and they cost more than the rest of a call.
+      get log() {
+        log ??= options.log.child({ requestId });
+        return log;
+      },
+      get signal() {
+        signal ??= whileListening(reply);
+        return signal;
+      },
       allow(target, rule = route.policy) {
         asked = true;
         if (rule !== undefined && rule !== 'none' && !options.policy.allows(rule, caller, target)) throw policyForbids({ rule });
       },
       allows: (rule, target = own) => options.policy.allows(rule, caller, target),
     };
-    if (options.optionalPrefix && options.checkPrefix) options.checkPrefix(call);
     if (route.query) mustFit(route.query, version, call.query, { legacy, known: options.microversions });
     if (route.body) mustFit(route.body, version, body, { legacy, known: options.microversions });
     if (route.policy && route.policyOn !== 'object') call.allow(own);
@@ -266,32 +282,52 @@ async function serve<P>(
   }
 }
 
+/** Aborts when the client goes away. The request itself closes as soon as its body has been read; only the answer's end tells whether somebody
+ *  still listens. */
+function whileListening(reply: FastifyReply): AbortSignal {
+  const abort = new AbortController();
+  const left = () => {
+    if (!reply.raw.writableFinished) abort.abort();
+  };
+  if (reply.raw.closed) left();
+  else reply.raw.once('close', left);
+  return abort.signal;
+}
+
 /** The route among those of one path: by version, and by the body's only key where the table says `#word`. */
-function choose<P>(
-  options: AppOptions<P>,
-  variants: readonly Variant<P>[],
-  version: Version,
-  request: FastifyRequest,
-): { route: Route<P>; body: unknown } {
+function choose<P>(variants: readonly Variant<P>[], version: Version, request: FastifyRequest): { route: Route<P>; body: unknown } {
   const lives = (route: Route<P>) => (!route.since || atLeast(version, route.since)) && (!route.until || atLeast(route.until, version));
   const worded = variants.some(({ word }) => word !== undefined);
   if (!worded) {
     const found = variants.find(({ route }) => lives(route));
-    if (!found) throw routeNotFound({});
+    if (!found) throw notInVersion(version, variants);
     const wantsBody = found.route.body !== undefined && !found.route.stream;
-    return { route: found.route, body: wantsBody ? readBody(options, request) : undefined };
+    return { route: found.route, body: wantsBody ? readBody(request) : undefined };
   }
-  const body = readBody(options, request);
+  const body = readBody(request);
   const keys = body && typeof body === 'object' && !Array.isArray(body) ? Object.keys(body) : [];
   if (keys.length !== 1) throw malformedBody({});
   const named = variants.filter(({ word }) => word === keys[0]);
   if (named.length === 0) throw invalidInput({ why: `There is no such action: ${keys[0]?.slice(0, 100)}` });
   const found = named.find(({ route }) => lives(route));
-  if (!found) throw routeNotFound({});
+  if (!found) throw notInVersion(version, named);
   return { route: found.route, body };
 }
 
-function readBody<P>(options: AppOptions<P>, request: FastifyRequest): unknown {
+/** A route that other microversions have: a 404 that says which. */
+function notInVersion<P>(version: Version, variants: readonly Variant<P>[]): CloudError {
+  const windows = variants.map(({ route: { since, until } }) =>
+    since && until ? `${since} to ${until}` : since ? `${since} and later` : `up to ${until}`,
+  );
+  return new CloudError(
+    'route.not_in_version',
+    'notFound',
+    `API version ${version} is not supported on this method. Microversions ${windows.join(', ')} have it.`,
+  );
+}
+
+/** Services that name their content types refuse others on every request, with or without a body. */
+function mustBeMediaType<P>(options: AppOptions<P>, request: FastifyRequest) {
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
   if (type && options.contentTypes && !options.contentTypes.includes(type)) {
     throw new CloudError(
@@ -300,6 +336,9 @@ function readBody<P>(options: AppOptions<P>, request: FastifyRequest): unknown {
       `Unsupported Content-Type: ${type.slice(0, 100)}. Send application/json.`,
     );
   }
+}
+
+function readBody(request: FastifyRequest): unknown {
   const bytes = request.body;
   if (!(bytes instanceof Buffer) || bytes.length === 0) throw malformedBody({});
   let value: unknown;
@@ -310,8 +349,8 @@ function readBody<P>(options: AppOptions<P>, request: FastifyRequest): unknown {
   } catch (cause) {
     throw malformedBody({}, { cause });
   }
-  // Only an escape can bring a lone surrogate or a NUL into valid UTF-8; databases refuse both.
-  if (text.includes('\\u') || text.includes('\0')) mustBeText(value, 0);
+  // An escape can bring a lone surrogate or a NUL into valid UTF-8, which databases refuse; and what is nested too deeply breaks whoever walks it.
+  mustBeText(value, 0);
   return value;
 }
 
@@ -401,7 +440,7 @@ async function answerError<P>(options: AppOptions<P>, request: IncomingMessage, 
   }
   setCommonHeaders(options, reply, requestId);
   if (arrival?.version) setVersionHeaders(options, reply, arrival.version);
-  if (error.params.version && options.microversions) setVersionHeaders(options, reply, error.params.version as Version); // 406 echoes the asked one
+  if (error.code === 'version.not_supported') setVersionHeaders(options, reply, error.params.version as Version); // 406 echoes the asked one
   const answer = options.dialect.fault(error, status, { accept: request.headers.accept, origin: originOf(request, options) });
   reply.code(status).headers(answer.headers);
   if (!request.complete) reply.header('connection', 'close'); // the rest of an unread body must not be taken for a request
@@ -413,6 +452,8 @@ function asCloudError(cause: unknown, requestId: string): CloudError {
   if (cause && typeof cause === 'object' && 'statusCode' in cause && typeof cause.statusCode === 'number' && cause.statusCode < 500) {
     const text = cause instanceof Error ? cause.message : 'The request cannot be read.';
     if (cause.statusCode === 413) return new CloudError('request.too_large', 'tooLarge', 'The request body is too large.', {}, { cause });
+    if (cause.statusCode === 415)
+      return new CloudError('request.media_type', 'unsupportedMedia', 'Unsupported Content-Type.', {}, { cause });
     return invalidInput({ why: text }, { cause });
   }
   return new CloudError('unexpected', 'internal', `Something unexpected happened here; the log has it under ${requestId}.`, {}, { cause });

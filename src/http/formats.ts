@@ -7,6 +7,8 @@ const cidr = (text: string, is: (address: string) => boolean, bits: number) => {
   return rest === undefined && is(address) && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
 };
 
+const PRINTABLE = /^[^\p{C}\p{Zl}\p{Zp}]+$/u;
+
 /** Formats that shapes may name, as OpenStack reads them. */
 export const formats = {
   uuid: (text: string) => isUuid(text),
@@ -20,4 +22,16 @@ export const formats = {
   hostname: (text: string) => text.length <= 63 && HOSTNAME.test(text),
   fqdn: (text: string) => text.length <= 255 && text.length > 0 && text.split('.').every((label) => HOSTNAME.test(label)),
   uri: (text: string) => URL.canParse(text),
+  /** Printable, without blanks at its ends. */
+  name: (text: string) => PRINTABLE.test(text) && text.trim() === text,
+  /** What legacy mounts take for a name: blanks at its ends are cut off later. */
+  'loose-name': (text: string) => PRINTABLE.test(text) && text.trim() !== '',
+  regex: (text: string) => {
+    try {
+      new RegExp(text);
+      return true;
+    } catch {
+      return false;
+    }
+  },
 };

@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createServer } from '../lib/node-http.ts';
 import type { App } from './app.ts';
 
 /** Something at the door that is no API: `/healthz`, `/metrics`, `/`. Answers true when it took the request. */

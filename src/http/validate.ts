@@ -11,6 +11,9 @@ const ajv = new Ajv({
   useDefaults: false,
   strict: false,
   verbose: true,
+  // Half of the time until a first body is judged. That the shapes are good JSON schemas is told by a test.
+  validateSchema: false,
+  code: { optimize: false },
   formats,
 });
 // biome-ignore lint/suspicious/noExplicitAny: shapes of any body
@@ -29,13 +32,15 @@ function validatorOf(shape: AnyShape, version: Version, legacy: boolean): Valida
   return validate;
 }
 
-/** The legacy API ignores what it does not know. Unknown keys are let through; handlers read only what their shape names. */
+/** The legacy API ignores what it does not know. Unknown keys are let through; handlers read only what their shape names.
+ *  Names may have blanks at their ends. */
 function lenient(schema: Json): Json {
   if (Array.isArray(schema)) return schema.map((item) => lenient(item)) as unknown as Json;
   if (schema === null || typeof schema !== 'object') return schema;
   return Object.fromEntries(
     Object.entries(schema)
       .filter(([key, value]) => !(key === 'additionalProperties' && value === false))
+      .map(([key, value]) => (key === 'format' && value === 'name' ? [key, 'loose-name'] : [key, value]) as [string, unknown])
       .map(([key, value]) => [key, typeof value === 'object' && value !== null && key !== 'enum' ? lenient(value as Json) : value]),
   );
 }

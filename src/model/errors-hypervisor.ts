@@ -23,3 +23,8 @@ export const hypervisorMissing = row<{ program: string; install: string }>(
   (p) => `The program ${p.program} is missing. Install it with: ${p.install}`,
 );
 export const networkUnsupported = row<{ why: string }>('guest.network_unsupported', 'invalid', (p) => p.why);
+export const tinyImageFailed = row<{ why: string }>(
+  'guest.tiny_image_failed',
+  'internal',
+  (p) => `The tiny guest image could not be built: ${p.why}`,
+);

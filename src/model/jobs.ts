@@ -1,3 +1,7 @@
+import type { Micros } from '../lib/clock.ts';
+import type { JobContext } from './caller.ts';
+import type { WireError } from './errors.ts';
+
 /** Every kind of durable job with its input: what compute-api writes in accept and the conductor reads. Plain data, no token. */
 export interface JobInputs {
   'build-server': BuildServerInput;
@@ -30,8 +34,37 @@ export interface PowerServerInput {
   /** vm_state to go back to when the action fails. */
   readonly vmStateBefore: string;
 }
+
+/** How a step of a job stands. `started` is written before the step has any effect. */
+export type StepMark = 'started' | 'finished' | 'undone';
+/** What is written down of a job on its way. */
+export interface JobProgress {
+  readonly steps: Readonly<Record<string, StepMark>>;
+  /** What steps leave behind for later ones and for their undo. */
+  readonly notes: Readonly<Record<string, unknown>>;
+  /** The first failure: from then on the job only unwinds. */
+  readonly failure?: WireError;
+}
+export const freshProgress: JobProgress = { steps: {}, notes: {} };
+
+/** A job as its conductor holds it. `attempt` rises each time it is taken: with the lease's owner it fences off an owner that lost it. */
+export interface Job<K extends JobKind = JobKind> {
+  readonly id: number;
+  readonly uuid: string;
+  readonly kind: K;
+  readonly serverUuid: string;
+  readonly input: JobInputs[K];
+  readonly progress: JobProgress;
+  readonly attempt: number;
+  readonly context: JobContext;
+  readonly deadline: Micros;
+  readonly createdAt: Micros;
+}
+
 /** How long each kind may take before its server goes to ERROR with the reason, in seconds; an option overrides. */
 export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = { 'build-server': 1800, 'delete-server': 600, 'power-server': 300 };
+/** Jobs of one server run one after the other; one of a higher priority goes first and ends the others. */
+export const jobPriority: Readonly<Record<JobKind, number>> = { 'build-server': 0, 'delete-server': 100, 'power-server': 0 };
 /** Word that wakes conductors to look at the job table. */
 export const JOBS_RING = 'jobs';
 /** Word that wakes readers of the change feed. */

@@ -32,7 +32,7 @@ export function compilePolicy(defaults: Readonly<Record<string, string>>, overri
 }
 
 function parse(text: string): Check {
-  const words = text.match(/\(|\)|'[^']*':\S+|"[^"]*":\S+|[^\s()]+(?:%\([^)]*\)s)?/g) ?? [];
+  const words = text.match(/\(|\)|'[^']*':(?:%\([^)]*\)s|[^\s()])+|"[^"]*":(?:%\([^)]*\)s|[^\s()])+|(?:%\([^)]*\)s|[^\s()])+/g) ?? [];
   if (words.length === 0) return always;
   let at = 0;
   const either = (): Check => {

@@ -10,19 +10,23 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
+import { type Judge, troubleError } from './trouble.ts';
 
 export interface NodeSqliteOptions {
   readonly path: string;
   readonly synchronous: 'FULL' | 'NORMAL';
-  readonly busyTimeoutMs: number;
   readonly readOnly: boolean;
+  readonly judge: Judge;
 }
+const OPEN_TIMEOUT_MS = 2000; // entering WAL mode needs the file alone for a moment
+const READ_TIMEOUT_MS = 500; // a reader waits for nobody in WAL mode, but while another process recovers the log
 
 interface Prepared {
   readonly statement: StatementSync;
   readonly returnsRows: boolean;
 }
 const MAX_STATEMENTS = 500;
+const READ_ONLY = 8; // somebody wrote through db.read: our own mistake, to be told as it is
 
 /** Kysely's dialect on Node's own SQLite: one connection, statements kept prepared, transactions that take the write lock at once. */
 export class NodeSqliteDialect implements Dialect {
@@ -44,14 +48,25 @@ class NodeSqliteDriver implements Driver {
     this.#options = options;
   }
   async init(): Promise<void> {
-    const { path, synchronous, busyTimeoutMs, readOnly } = this.#options;
-    const db = new DatabaseSync(path, { timeout: busyTimeoutMs, readOnly });
-    if (!readOnly) db.exec('PRAGMA journal_mode=WAL');
-    db.exec(`PRAGMA synchronous=${synchronous}`);
-    db.exec('PRAGMA foreign_keys=ON');
-    db.exec('PRAGMA cache_size=-16000');
-    this.#db = db;
-    this.#connection = new Connection(db);
+    const { path, synchronous, readOnly, judge } = this.#options;
+    try {
+      const db = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS, readOnly });
+      if (!readOnly) db.exec('PRAGMA journal_mode=WAL');
+      db.exec(`PRAGMA synchronous=${synchronous}`);
+      db.exec('PRAGMA foreign_keys=ON');
+      db.exec('PRAGMA wal_autocheckpoint=8000');
+      db.exec('PRAGMA cache_size=-16000');
+      db.exec('PRAGMA temp_store=MEMORY'); // what a savepoint keeps for going back needs no file
+      db.exec('PRAGMA case_sensitive_like=ON'); // as LIKE is on the other engines
+      // node:sqlite waits inside the call and blocks the whole process meanwhile: a writer is told at once, and waits between its tries instead.
+      db.exec(`PRAGMA busy_timeout=${readOnly ? READ_TIMEOUT_MS : 0}`);
+      this.#db = db;
+    } catch (cause) {
+      const trouble = judge(cause);
+      if (!trouble) throw cause;
+      throw troubleError(trouble, cause instanceof Error ? new Error(`${path}: ${cause.message}`, { cause }) : cause);
+    }
+    this.#connection = new Connection(this.#db, readOnly ? judge : undefined);
   }
   async acquireConnection(): Promise<DatabaseConnection> {
     if (!this.#connection) throw new Error('the database is not open');
@@ -78,8 +93,11 @@ class NodeSqliteDriver implements Driver {
 class Connection implements DatabaseConnection {
   readonly #db: DatabaseSync;
   readonly #prepared = new Map<string, Prepared>();
-  constructor(db: DatabaseSync) {
+  /** Given for reading outside transactions, where nobody above turns an engine's error into a public one. */
+  readonly #judge: Judge | undefined;
+  constructor(db: DatabaseSync, judge: Judge | undefined) {
     this.#db = db;
+    this.#judge = judge;
   }
   #prepare(sql: string): Prepared {
     const kept = this.#prepared.get(sql);
@@ -98,6 +116,16 @@ class Connection implements DatabaseConnection {
     return fresh;
   }
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    try {
+      return this.#run<R>(query);
+    } catch (cause) {
+      const trouble = this.#judge?.(cause);
+      throw trouble && !(cause instanceof Error && 'errcode' in cause && cause.errcode === READ_ONLY)
+        ? troubleError(trouble, cause)
+        : cause;
+    }
+  }
+  #run<R>(query: CompiledQuery): QueryResult<R> {
     const { statement, returnsRows } = this.#prepare(query.sql);
     const args = query.parameters as SQLInputValue[]; // kysely types parameters as unknown; tables hold only text and numbers
     if (returnsRows) return { rows: statement.all(...args) as R[] };

@@ -1,4 +1,4 @@
-import type { Migration } from '../migrate.ts';
+import type { Migration } from './migration.ts';
 
 export const compute: Migration = {
   async up(tx, t) {
@@ -219,7 +219,7 @@ export const compute: Migration = {
       .addColumn('updated_at', t.big, (c) => c.notNull())
       .execute();
     await index('jobs_to_take', 'jobs', ['status', 'not_before', 'priority']);
-    await index('jobs_by_server', 'jobs', ['server_uuid', 'status']);
+    await index('jobs_by_server', 'jobs', ['server_uuid']);
     await table('idempotency_keys')
       .addColumn('project_id', t.string(255), (c) => c.notNull())
       .addColumn('key', t.string(255), (c) => c.notNull())

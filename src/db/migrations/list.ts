@@ -1,9 +1,10 @@
-import type { Migration } from '../migrate.ts';
 import { compute } from './0001-compute.ts';
 import { placement } from './0002-placement.ts';
 import { identity } from './0003-identity.ts';
 import { image } from './0004-image.ts';
 import { network } from './0005-network.ts';
+import { tokenKeys } from './0006-token-keys.ts';
+import type { Migration } from './migration.ts';
 
 /** Every step of the schema, in the order in which they run. Names never change. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -12,4 +13,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0003-identity': identity,
   '0004-image': image,
   '0005-network': network,
+  '0006-token-keys': tokenKeys,
 };

@@ -1,0 +1,71 @@
+import { ask } from '../bus.ts';
+import { type Static, Type } from '../schema.ts';
+import { AmountsShape, HostName, nullable, Uuid, Words } from './wire.ts';
+
+/** One server that needs a host. */
+export const HostRequest = Type.Object({
+  serverUuid: Uuid,
+  projectId: Type.String(),
+  amounts: AmountsShape,
+  extraSpecs: Words,
+  imageProperties: Words,
+  availabilityZone: nullable(Type.String()),
+  /** Forced: taken as it is, no filter is asked; its capacity still counts. Names compare without case, as in Nova. */
+  forcedHost: nullable(Type.String()),
+  forcedNode: nullable(Type.String()),
+  /** Requested: only this host, and the filters are asked. */
+  requestedHost: nullable(Type.String()),
+  requestedHypervisor: nullable(Type.String()),
+  /** Hosts on which a build failed. */
+  excludedHosts: Type.Array(Type.String()),
+  group: nullable(
+    Type.Object({
+      uuid: Uuid,
+      policy: Type.String(),
+      maxPerHost: Type.Integer(),
+      /** Members by host, as counted in the database. */
+      hosts: Type.Record(Type.Integer()),
+    }),
+  ),
+  schedulerHints: Type.Record(Type.Unknown()),
+  /** How many hosts to name at most. */
+  limit: Type.Integer({ minimum: 1 }),
+});
+export type HostRequest = Static<typeof HostRequest>;
+
+export const ReasonCount = Type.Object({ why: Type.String(), hosts: Type.Integer() });
+export const DecisionReasons = Type.Object({
+  /** Hosts that were looked at. */
+  seen: Type.Integer(),
+  /** In the order asked; `reasons` only when nothing was left. */
+  filters: Type.Array(
+    Type.Object({ name: Type.String(), before: Type.Integer(), after: Type.Integer(), reasons: Type.Array(ReasonCount) }),
+  ),
+  /** For operators: the host that came furthest and what it lacked. */
+  nearestMiss: nullable(Type.Object({ host: HostName, why: Type.String() })),
+  /** What to ask for instead, without naming hosts. */
+  smallestChange: nullable(Type.String()),
+});
+export type DecisionReasons = Static<typeof DecisionReasons>;
+
+export const HostAnswer = Type.Object({
+  /** Best first; empty: refused, and `reasons` say why. */
+  hosts: Type.Array(Type.Object({ host: HostName, node: HostName, provider: Uuid, weight: Type.Number() })),
+  reasons: DecisionReasons,
+  seed: Type.Integer(),
+  feedPosition: Type.Integer(),
+  configHash: Type.String(),
+});
+export type HostAnswer = Static<typeof HostAnswer>;
+
+/** What may be asked of the schedulers. They only read and advise; the conductor claims. */
+export const schedulerContract = {
+  receiver: 'scheduler',
+  messages: {
+    /** One answer for each request, in order. `fresh`: look at the database again first. Throws schedulerFilterFailed. */
+    selectHosts: ask(
+      Type.Object({ requests: Type.Array(HostRequest), fresh: Type.Boolean() }),
+      Type.Object({ answers: Type.Array(HostAnswer) }),
+    ),
+  },
+} as const;

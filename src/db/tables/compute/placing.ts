@@ -1,0 +1,203 @@
+import type { Micros } from '../../../lib/clock.ts';
+import type { Amounts } from '../../../model/resources.ts';
+import type { Server, ServerFault } from '../../../model/server.ts';
+import type { EngineKind, Query } from '../../engine.ts';
+import { met, prepared } from '../../prepared.ts';
+import { claim, releaseClaim, usedOf } from '../placement/claims.ts';
+import { writeChange } from './changes.ts';
+import { type GroupRule, joinGroupHost, leaveGroupHost } from './groups.ts';
+
+export interface Place {
+  readonly host: string;
+  readonly node: string;
+  /** uuid of the resource provider, which is the hypervisor's. */
+  readonly provider: string;
+}
+interface MoveIn {
+  readonly uuid: string;
+  readonly host: string;
+  readonly node: string;
+  readonly epoch: number;
+  readonly before: number;
+  readonly taskState: string | null;
+  readonly deadline: Micros;
+  readonly at: Micros;
+}
+const moveIn = prepared((db, p: MoveIn) =>
+  db
+    .updateTable('servers')
+    .set((eb) => ({
+      host: p.host,
+      node: p.node,
+      launched_on: p.host,
+      epoch: p.epoch,
+      task_state: p.taskState,
+      task_deadline: p.deadline,
+      updated_at: p.at,
+      revision: eb('revision', '+', 1),
+    }))
+    .where('uuid', '=', p.uuid)
+    .where('deleted', '=', 0)
+    .where('host', 'is', null)
+    .where('epoch', '=', p.before),
+);
+
+/** Puts a server on a place that still takes it, and answers its new owner epoch; null when claim or group rule refuse, and then nothing is changed.
+ *  Claim, group rule, row and change row, in this order everywhere, as part of the transaction that moves the server's job. Throws when the server is gone
+ *  or stands somewhere already: the job that asks lost it. */
+export async function placeServer(
+  tx: Query,
+  kind: EngineKind,
+  server: Pick<Server, 'uuid' | 'projectId' | 'userId' | 'epoch'>,
+  amounts: Amounts,
+  group: GroupRule | undefined,
+  place: Place,
+  set: { taskState: string | null; deadline: Micros; at: Micros },
+): Promise<number | null> {
+  const owner = { consumer: server.uuid, projectId: server.projectId, userId: server.userId };
+  if ((await claim(tx, { ...owner, provider: place.provider, amounts, at: set.at })) !== null) return null;
+  if (group && !(await joinGroupHost(tx, kind, group, place.host))) {
+    await releaseClaim(tx, server.uuid);
+    return null;
+  }
+  const epoch = server.epoch + 1;
+  const { host, node } = place;
+  if (!met(await moveIn(tx, { ...set, host, node, epoch, uuid: server.uuid, before: server.epoch })))
+    throw new Error(`server ${server.uuid} is gone or stands on a host already`);
+  const body = { host: place.host, epoch, taskState: set.taskState, used: await usedOf(tx, place.provider) };
+  await writeChange(tx, { noun: 'server', key: server.uuid, what: 'placed', projectId: server.projectId, body, at: set.at });
+  return epoch;
+}
+
+/** Takes a server off its host: claim and group counters go back. Safe twice. */
+export async function unplaceServer(
+  tx: Query,
+  server: Pick<Server, 'uuid' | 'projectId'>,
+  host: string,
+  set: { vmState: string; taskState: string | null; deadline: Micros | null; at: Micros },
+): Promise<void> {
+  const moved = await tx
+    .updateTable('servers')
+    .set((eb) => ({
+      host: null,
+      node: null,
+      vm_state: set.vmState,
+      task_state: set.taskState,
+      task_deadline: set.deadline,
+      updated_at: set.at,
+      revision: eb('revision', '+', 1),
+    }))
+    .where('uuid', '=', server.uuid)
+    .where('host', '=', host)
+    .where('deleted', '=', 0)
+    .executeTakeFirst();
+  if (moved.numUpdatedRows === 0n) return;
+  const used = await releaseClaim(tx, server.uuid);
+  await leaveGroupHost(tx, server.uuid, host);
+  const body = { host, vmState: set.vmState, taskState: set.taskState, used };
+  await writeChange(tx, { noun: 'server', key: server.uuid, what: 'unplaced', projectId: server.projectId, body, at: set.at });
+}
+
+export interface ServerSet {
+  readonly vm_state?: string;
+  readonly task_state?: string | null;
+  readonly task_deadline?: Micros | null;
+  readonly power_state?: number;
+  readonly network_info?: string;
+  readonly launched_at?: Micros;
+  readonly fault?: string | null;
+  readonly progress?: number;
+}
+
+interface Writing extends ServerSet {
+  readonly uuid: string;
+  readonly at: Micros;
+  readonly epoch: number | undefined;
+  readonly inState: string | undefined;
+}
+/** One for each choice of columns and conditions: as many as there are callers. */
+const writings = new Map<string, ReturnType<typeof writing>>();
+const writing = (columns: readonly (keyof ServerSet)[], more: { epoch?: number; vmState?: string; noTask?: true }) =>
+  prepared((db, p: Writing) =>
+    db
+      .updateTable('servers')
+      .set((eb) => ({
+        ...Object.fromEntries(columns.map((column) => [column, p[column]])),
+        updated_at: p.at,
+        revision: eb('revision', '+', 1),
+      }))
+      .where('uuid', '=', p.uuid)
+      .where('deleted', '=', 0)
+      .$if(more.epoch !== undefined, (q) => q.where('epoch', '=', p.epoch ?? 0))
+      .$if(more.vmState !== undefined, (q) => q.where('vm_state', '=', p.inState ?? ''))
+      .$if(more.noTask === true, (q) => q.where('task_state', 'is', null)),
+  );
+
+/** Writes a server's state with its change row; only while it lives, and while it is owned under `epoch` when one is given. False: it is not. */
+export async function setServer(
+  tx: Query,
+  server: Pick<Server, 'uuid' | 'projectId'>,
+  set: ServerSet,
+  more: { what: string; at: Micros; epoch?: number; vmState?: string; noTask?: true; body?: object },
+): Promise<boolean> {
+  const { at, epoch, vmState: inState, noTask } = more;
+  const columns = Object.keys(set) as (keyof ServerSet)[]; // a closed list: callers write it out
+  const shape = `${columns} ${epoch !== undefined} ${inState !== undefined} ${noTask}`;
+  const write = writings.get(shape) ?? writing(columns, more);
+  writings.set(shape, write);
+  if (!met(await write(tx, { ...set, uuid: server.uuid, at, epoch, inState }))) return false;
+  const { vm_state: vmState, task_state: taskState, power_state: powerState } = set;
+  const body = {
+    ...(vmState !== undefined ? { vmState } : {}),
+    ...(taskState !== undefined ? { taskState } : {}),
+    ...(powerState !== undefined ? { powerState } : {}),
+    ...more.body,
+  };
+  await writeChange(tx, { noun: 'server', key: server.uuid, what: more.what, projectId: server.projectId, body, at: more.at });
+  return true;
+}
+
+/** A fault as the row keeps it. */
+export const faultText = (fault: ServerFault) => JSON.stringify(fault);
+
+/** Deletes a server for good: claim, group places, quota and name go back in one transaction. False: it was deleted already. */
+export async function releaseServer(
+  tx: Query,
+  server: Pick<Server, 'id' | 'uuid' | 'projectId' | 'host'>,
+  flavor: { vcpus: number; memoryMiB: number },
+  at: Micros,
+): Promise<boolean> {
+  const gone = await tx
+    .updateTable('servers')
+    .set((eb) => ({
+      deleted: eb.ref('id'),
+      deleted_at: at,
+      terminated_at: at,
+      vm_state: 'deleted',
+      task_state: null,
+      task_deadline: null,
+      power_state: 0,
+      updated_at: at,
+      revision: eb('revision', '+', 1),
+    }))
+    .where('uuid', '=', server.uuid)
+    .where('deleted', '=', 0)
+    .executeTakeFirst();
+  if (gone.numUpdatedRows === 0n) return false;
+  const used = await releaseClaim(tx, server.uuid);
+  if (server.host !== null) await leaveGroupHost(tx, server.uuid, server.host);
+  await tx.deleteFrom('server_group_members').where('server_uuid', '=', server.uuid).execute();
+  const amounts = { instances: 1, cores: flavor.vcpus, ram: flavor.memoryMiB };
+  for (const [resource, amount] of Object.entries(amounts)) {
+    await tx
+      .updateTable('quota_usages')
+      .set((eb) => ({ used: eb('used', '-', amount) }))
+      .where('project_id', '=', server.projectId)
+      .where('user_id', '=', '')
+      .where('resource', '=', resource)
+      .execute();
+  }
+  const body = { host: server.host, vmState: 'deleted', used };
+  await writeChange(tx, { noun: 'server', key: server.uuid, what: 'deleted', projectId: server.projectId, body, at });
+  return true;
+}
