@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { testGuest, testImage } from '../../../test/contracts/driver.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { readConsole, rotateConsole } from './console-log.ts';
+import { type GuestRecord, readRecords, writeRecord } from './guest-journal.ts';
+import { guestPaths, privateFolder } from './guest-paths.ts';
+import { uptimeLine } from './host-inventory.ts';
+import { createImageCache } from './image-cache.ts';
+import { readImageHeader } from './image-header.ts';
+import { cachedKvmVerdict, probeKvm } from './kvm-probe.ts';
+import { identify, isAlive, killProcess } from './process-identity.ts';
+import { missingQemuPrograms, mustHavePrograms } from './programs.ts';
+import { connectQmp } from './qmp.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kn-parts-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+const never = new AbortController().signal;
+
+function qcow2Header(change: (head: Buffer) => void = () => {}): Buffer {
+  const head = Buffer.alloc(512);
+  head.writeUInt32BE(0x514649fb, 0);
+  head.writeUInt32BE(3, 4);
+  change(head);
+  return head;
+}
+
+describe('image header', () => {
+  test('a plain image passes; a name of another file, encryption, a corrupt mark and strange versions do not', () => {
+    const trouble = (change?: (head: Buffer) => void) => {
+      const header = readImageHeader(qcow2Header(change));
+      return header.format === 'qcow2' ? header.trouble : 'other';
+    };
+    assert.equal(trouble(), null);
+    assert.match(trouble((head) => head.writeBigUInt64BE(512n, 8)) ?? '', /backing file/);
+    assert.match(trouble((head) => head.writeUInt32BE(2, 32)) ?? '', /encrypted/);
+    assert.match(trouble((head) => head.writeBigUInt64BE(4n, 72)) ?? '', /external data file/);
+    assert.match(trouble((head) => head.writeBigUInt64BE(2n, 72)) ?? '', /corrupt/);
+    assert.match(trouble((head) => head.writeUInt32BE(4, 4)) ?? '', /version 4/);
+    assert.equal(
+      trouble((head) => head.writeUInt32BE(0, 0)),
+      'other',
+    );
+    assert.deepEqual(readImageHeader(Buffer.from('QFI')), { format: 'other' });
+  });
+});
+
+describe('image cache', () => {
+  const fetch = async (bytes: Buffer, more: object = {}) => {
+    const cache = createImageCache(folder, systemClock);
+    await cache.open();
+    const image = testImage(bytes, more);
+    await cache.fetch(image.ref, async () => Readable.from([bytes]), never);
+    return { cache, image };
+  };
+
+  test('a cached image is one read-only file', async () => {
+    const { cache, image } = await fetch(Buffer.alloc(1000, 7));
+    const file = await cache.path(image.ref);
+    assert.equal((await stat(file)).mode & 0o777, 0o444);
+    assert.deepEqual(await readdir(folder), [file.slice(folder.length + 1)]);
+  });
+
+  test('an image that names other files, or is not what it is called, is refused and leaves nothing', async () => {
+    const backed = qcow2Header((head) => head.writeBigUInt64BE(512n, 8));
+    await assert.rejects(fetch(backed, { diskFormat: 'qcow2' }), /cannot be used: it has a backing file/);
+    await assert.rejects(fetch(qcow2Header(), { diskFormat: 'raw' }), /called raw and begins as a qcow2/);
+    await assert.rejects(fetch(Buffer.alloc(512), { diskFormat: 'qcow2' }), /called qcow2 and is not/);
+    await assert.rejects(fetch(Buffer.alloc(512), { hashAlgo: 'rot13' }), /unknown hash algorithm rot13/);
+    await assert.rejects(fetch(Buffer.alloc(512), { id: '../../etc/passwd' }), { code: 'guest.image_unusable' });
+    assert.deepEqual(await readdir(folder), []);
+  });
+
+  test('an image larger than the free space is refused before a byte is fetched', async () => {
+    const cache = createImageCache(folder, systemClock);
+    await cache.open();
+    const { ref } = testImage(Buffer.alloc(1), { sizeBytes: 2 ** 52 });
+    await assert.rejects(
+      cache.fetch(ref, () => assert.fail('opened'), never),
+      { code: 'guest.no_disk_space' },
+    );
+    assert.deepEqual(await readdir(folder), []);
+  });
+
+  test('what a kill left of a download is removed at the next start', async () => {
+    await writeFile(join(folder, 'x.0123.raw.abc.part'), 'half');
+    await createImageCache(folder, systemClock).open();
+    assert.deepEqual(await readdir(folder), []);
+  });
+});
+
+describe('QMP', () => {
+  const serve = async (hear: (line: string, say: (text: string) => void, end: () => void) => void, greet = true) => {
+    const path = join(folder, 'qmp');
+    const server = createServer((socket) => {
+      if (greet) socket.write('{"QMP": {}}\r\n');
+      socket.setEncoding('utf8').on('data', (text: string) => {
+        for (const line of text.trim().split('\n'))
+          hear(
+            line,
+            (said) => socket.write(said),
+            () => socket.destroy(),
+          );
+      });
+      socket.on('error', () => {});
+    });
+    server.listen(path);
+    await once(server, 'listening');
+    return { path, close: () => server.close() };
+  };
+  const idOf = (line: string) => (JSON.parse(line) as { id: number }).id;
+
+  test('answers and events cut into pieces; a refusal says why', async () => {
+    const server = await serve((line, say) => {
+      if (line.includes('refuse')) return say(`{"id": ${idOf(line)}, "error": {"class": "GenericError", "desc": "not now"}}\n`);
+      say('{"event": "RESET", "da');
+      setImmediate(() => say(`ta": {"guest": true}}\n{"id": ${idOf(line)}, "return": {"n": 1}}\n`));
+    });
+    const qmp = await connectQmp(server.path);
+    const events: string[] = [];
+    qmp.onEvent((event) => events.push(`${event.event} ${event.data.guest}`));
+    assert.deepEqual(await qmp.command('query'), { n: 1 });
+    assert.deepEqual(events, ['RESET true']);
+    await assert.rejects(qmp.command('refuse'), /QEMU refused: not now/);
+    qmp.close();
+    await qmp.closed;
+    await assert.rejects(qmp.command('query'), /closed/);
+    server.close();
+  });
+
+  test('a QEMU that hangs is given up in time: without a greeting, without an answer; a lost line ends all calls', async () => {
+    const mute = await serve(() => {}, false);
+    await assert.rejects(connectQmp(mute.path, 50), /did not answer the greeting within 50 ms/);
+    mute.close();
+    await rm(mute.path, { force: true });
+    const server = await serve((line, say, end) => {
+      if (line.includes('qmp_capabilities')) say(`{"id": ${idOf(line)}, "return": {}}\n`);
+      if (line.includes('die')) end();
+    });
+    const qmp = await connectQmp(server.path);
+    await assert.rejects(qmp.command('silence', {}, 50), /did not answer silence within 50 ms/);
+    await assert.rejects(qmp.command('die'), /closed/);
+    server.close();
+  });
+});
+
+describe('console log', () => {
+  test('the newest bytes, over a rotation too; the file is bounded', async () => {
+    const log = join(folder, 'console.log');
+    assert.equal((await readConsole(log, 10)).length, 0);
+    await writeFile(log, 'a'.repeat(50) + 'b'.repeat(50));
+    assert.equal(await rotateConsole(log, 100), false);
+    assert.equal(await rotateConsole(log, 60), true);
+    assert.equal((await stat(log)).size, 0);
+    await writeFile(log, 'new', { flag: 'a' });
+    assert.equal((await readConsole(log, 5)).toString(), 'bbnew');
+    assert.equal((await readConsole(log, 1000)).toString(), `${'a'.repeat(10)}${'b'.repeat(50)}new`);
+    assert.equal((await readConsole(log, 2)).toString(), 'ew');
+  });
+});
+
+describe('guest journal', () => {
+  const recordOf = (stateDir: string): GuestRecord => {
+    const spec = testGuest(null);
+    const { qmpSocket, vncSocket, serialSocket } = guestPaths(stateDir, spec.uuid);
+    return {
+      version: 1,
+      spec,
+      power: 'running',
+      process: identify(process.pid) ?? null,
+      qmpSocket,
+      vncSocket,
+      serialSocket,
+      disks: [],
+      forwards: [],
+    };
+  };
+
+  test('records come back as they were, private; what cannot be read, or is another guest, is told and left alone', async () => {
+    const record = recordOf(folder);
+    const paths = guestPaths(folder, record.spec.uuid);
+    await mkdir(paths.folder, { recursive: true, mode: 0o700 });
+    await writeRecord(paths, record);
+    assert.equal((await stat(paths.record)).mode & 0o777, 0o600);
+    const broken = join(folder, 'instances', 'broken');
+    await mkdir(broken);
+    await writeFile(join(broken, 'guest.json'), (await readFile(paths.record, 'utf8')).slice(0, 40));
+    const moved = join(folder, 'instances', '00000000-0000-0000-0000-000000000000');
+    await mkdir(moved);
+    await writeFile(join(moved, 'guest.json'), await readFile(paths.record));
+    await mkdir(join(folder, 'instances', 'disks-only'));
+    const read = await readRecords(folder);
+    assert.deepEqual(read.records, [record]);
+    assert.deepEqual(read.unreadable.sort(), [join(broken, 'guest.json'), join(moved, 'guest.json')].sort());
+  });
+
+  test('a process is known by its start time, not by its number alone', async () => {
+    const child = spawn('sleep', ['60']);
+    const identity = identify(child.pid ?? 0);
+    assert.ok(identity && isAlive(identity));
+    killProcess({ ...identity, startTime: identity.startTime + 1 });
+    assert.ok(isAlive(identity), 'another start time is another process');
+    killProcess(identity);
+    await once(child, 'exit');
+    assert.equal(isAlive(identity), false);
+  });
+
+  test('a folder for sockets is made ours; one that is a file is refused', async () => {
+    await mkdir(join(folder, 'open'));
+    await chmod(join(folder, 'open'), 0o777);
+    await privateFolder(join(folder, 'open'));
+    assert.equal((await stat(join(folder, 'open'))).mode & 0o777, 0o700);
+    await writeFile(join(folder, 'file'), '');
+    await assert.rejects(privateFolder(join(folder, 'file')));
+  });
+});
+
+describe('the host', () => {
+  test('missing programs are all named, with one command that installs them', () => {
+    assert.equal(missingQemuPrograms(folder)?.programs.length, missingQemuPrograms(folder)?.install.split(' ').slice(3).length);
+    if (missingQemuPrograms(folder)) {
+      assert.throws(() => mustHavePrograms(folder), {
+        code: 'guest.hypervisor_missing',
+        message: /Install it with: apt-get install --no-install-recommends qemu-system-x86 qemu-utils socat/,
+      });
+    }
+  });
+
+  test('without the device there is no KVM; the verdict is kept for this boot and this QEMU', async () => {
+    assert.deepEqual(await probeKvm({ device: join(folder, 'kvm') }), {
+      usable: false,
+      why: `${join(folder, 'kvm')} is absent, or not open to this user`,
+    });
+    let probes = 0;
+    const probe = async () => {
+      probes++;
+      return { usable: true, why: 'tried' };
+    };
+    const file = join(folder, 'verdict.json');
+    for (const version of ['7.2.0', '7.2.0', '8.0.0']) assert.equal((await cachedKvmVerdict(file, version, probe)).usable, true);
+    assert.equal(probes, 2);
+    await writeFile(file, '{');
+    await cachedKvmVerdict(file, '8.0.0', probe);
+    assert.equal(probes, 3);
+    const late = async () => ({ usable: false, why: 'too late', late: true as const });
+    assert.equal((await cachedKvmVerdict(file, '9.0.0', late)).usable, false);
+    assert.equal((await cachedKvmVerdict(file, '9.0.0', probe)).usable, true, 'a verdict for want of time is not kept');
+  });
+
+  test('the uptime line has the form clients cut up', () => {
+    const line = uptimeLine(new Date(2026, 0, 2, 3, 4, 5), 2 * 86400 + 3 * 3600 + 7 * 60, [0.5, 1, 12.345]);
+    assert.equal(line, ' 03:04:05 up 2 days, 3:07,  0 users,  load average: 0.50, 1.00, 12.35');
+    assert.match(uptimeLine(new Date(), 60, [0, 0, 0]), /up 0:01, {2}0 users/);
+  });
+});

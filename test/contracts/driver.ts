@@ -1,0 +1,403 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Driver, GuestEvent, GuestSpec, ImageRef } from '../../src/hypervisors/driver.ts';
+import { newUuid } from '../../src/lib/ids.ts';
+import { CloudError } from '../../src/model/errors.ts';
+
+/** A driver with what its test needs around it. `make` gives one with an empty state, started. */
+export interface DriverUnderTest {
+  driver: Driver;
+  /** Closes the driver and starts another on the same state, as a restarted agent does; `between` runs while there is none. */
+  restart(between?: () => Promise<void>): Promise<Driver>;
+  /** What guests boot from; they stay up and obey a shutdown request. */
+  readonly image: TestImage;
+  /** A guest that shuts itself down soon after it was started. */
+  readonly shortLived: { readonly image: TestImage; readonly metadata: Readonly<Record<string, string>> };
+  /** Metadata of a guest that crashes when `crash` is called after its spawn, at the latest. */
+  readonly crashing: Readonly<Record<string, string>>;
+  crash(uuid: string): Promise<void>;
+  /** Every file the driver keeps for guests and images now, by path. */
+  files(): Promise<readonly string[]>;
+  /** A sentence of the guest that its console is sure to tell. */
+  consoleTells(guest: GuestSpec): RegExp;
+  /** Ends guests that still run and removes the state. */
+  close(): Promise<void>;
+}
+export interface TestImage {
+  readonly ref: ImageRef;
+  readonly bytes: Buffer;
+}
+
+export const testImage = (bytes: Buffer, more: Partial<ImageRef> = {}): TestImage => ({
+  bytes,
+  ref: {
+    id: newUuid(),
+    diskFormat: 'raw',
+    sizeBytes: bytes.length,
+    hashAlgo: 'sha512',
+    hashValue: createHash('sha512').update(bytes).digest('hex'),
+    ...more,
+  },
+});
+
+let serial = 0;
+export function testGuest(image: ImageRef | null, more: Partial<GuestSpec> = {}): GuestSpec {
+  serial++;
+  return {
+    uuid: newUuid(),
+    name: `instance-${serial.toString(16).padStart(8, '0')}`,
+    epoch: 1,
+    projectId: 'a'.repeat(32),
+    userId: 'b'.repeat(32),
+    displayName: `guest-${serial}`,
+    vcpus: 1,
+    memoryMiB: 64,
+    rootGiB: 1,
+    ephemeralGiB: 0,
+    swapMiB: 0,
+    image,
+    kernel: null,
+    ramdisk: null,
+    kernelCommandLine: null,
+    imageProperties: {},
+    extraSpecs: {},
+    nics: [],
+    configDrive: null,
+    metadataSocket: null,
+    metadata: {},
+    ...more,
+  };
+}
+
+const isError = (code: string) => (cause: unknown) => {
+  assert.ok(cause instanceof CloudError, `not a CloudError: ${cause}`);
+  assert.equal(cause.code, code, cause.message);
+  return true;
+};
+
+/** Looks again until it holds; what was last seen is in the failure. */
+export async function until<T>(what: string, look: () => Promise<T> | T, holds: (seen: T) => boolean, ms = 15_000): Promise<T> {
+  const end = Date.now() + ms;
+  for (;;) {
+    const seen = await look();
+    if (holds(seen)) return seen;
+    if (Date.now() > end) assert.fail(`${what}: still ${JSON.stringify(seen)?.slice(-1500)} after ${ms} ms`);
+    await pause(10);
+  }
+}
+
+/** What every driver promises. `skip` is the reason why it cannot run here, or false. */
+export function driverContract(name: string, make: () => Promise<DriverUnderTest>, skip: string | false = false) {
+  const promise = (title: string, body: (t: DriverUnderTest) => Promise<void>) =>
+    test(title, { skip }, async () => {
+      const t = await make();
+      try {
+        await body(t);
+      } finally {
+        await t.close();
+      }
+    });
+  const never = () => new AbortController().signal;
+  const stream = (image: TestImage) => async () => Readable.from([image.bytes]);
+  const fetch = (t: DriverUnderTest, image: TestImage) => t.driver.fetchImage(image.ref, stream(image), never());
+  const built = async (t: DriverUnderTest, more: Partial<GuestSpec> = {}, image = t.image) => {
+    await fetch(t, image);
+    const guest = testGuest(image.ref, more);
+    await t.driver.createDisks(guest);
+    await t.driver.spawn(guest);
+    return guest;
+  };
+  const stopped = (driver: Driver, uuid: string) => {
+    const seen: GuestEvent[] = [];
+    driver.onEvent((event) => event.uuid === uuid && seen.push(event));
+    return seen;
+  };
+
+  describe(`driver contract: ${name}`, () => {
+    promise('inventory tells a host that could carry a guest', async ({ driver }) => {
+      const host = await driver.inventory();
+      for (const figure of [host.vcpus, host.memoryMiB, host.diskGiB, host.hypervisorVersion])
+        assert.ok(Number.isInteger(figure) && figure > 0);
+      assert.ok(Number.isInteger(host.diskFreeGiB) && host.diskFreeGiB <= host.diskGiB);
+      assert.ok(host.hypervisorHostname.length > 0);
+      assert.equal(host.cpuInfo.arch, 'x86_64');
+      assert.ok(host.supportedInstances.some((triple) => triple.join() === 'x86_64,qemu,hvm'));
+      assert.deepEqual(await driver.guests(), []);
+    });
+
+    promise('an image is fetched once, then cached; the second fetch opens nothing', async (t) => {
+      let opened = 0;
+      const open = async () => {
+        opened++;
+        return Readable.from([t.image.bytes.subarray(0, 100), t.image.bytes.subarray(100)]);
+      };
+      const first = await t.driver.fetchImage(t.image.ref, open, never());
+      const second = await t.driver.fetchImage(t.image.ref, open, never());
+      assert.deepEqual([first.cached, second.cached, opened], [false, true, 1]);
+      assert.ok(first.ms >= 0 && second.ms >= 0);
+    });
+
+    promise('two fetches of one image at once share the download', async (t) => {
+      let opened = 0;
+      const open = async () => {
+        opened++;
+        return Readable.from([t.image.bytes]);
+      };
+      await Promise.all([t.driver.fetchImage(t.image.ref, open, never()), t.driver.fetchImage(t.image.ref, open, never())]);
+      assert.equal(opened, 1);
+    });
+
+    promise('a corrupt image is refused and leaves nothing: other bytes, too few, too many', async (t) => {
+      const before = await t.files();
+      const other = Buffer.from(t.image.bytes);
+      other[7] = other[7]! ^ 1;
+      for (const bytes of [other, t.image.bytes.subarray(1), Buffer.concat([t.image.bytes, Buffer.from('x')])]) {
+        await assert.rejects(
+          t.driver.fetchImage(t.image.ref, async () => Readable.from([bytes]), never()),
+          isError('guest.image_corrupt'),
+        );
+      }
+      assert.deepEqual(await t.files(), before);
+      assert.equal((await fetch(t, t.image)).cached, false);
+    });
+
+    promise('an interrupted download leaves nothing, by an abort or by a broken stream', async (t) => {
+      const before = await t.files();
+      const stop = new AbortController();
+      const half = () => {
+        const source = new Readable({ read() {} });
+        source.push(t.image.bytes.subarray(0, 300));
+        return source;
+      };
+      const aborted = t.driver.fetchImage(
+        t.image.ref,
+        async () => {
+          setImmediate(() => stop.abort(new Error('enough')));
+          return half();
+        },
+        stop.signal,
+      );
+      await assert.rejects(aborted, /enough|abort/i);
+      const broken = t.driver.fetchImage(
+        t.image.ref,
+        async () => {
+          const source = half();
+          setImmediate(() => source.destroy(new Error('line cut')));
+          return source;
+        },
+        never(),
+      );
+      await assert.rejects(broken, /line cut/);
+      assert.deepEqual(await t.files(), before);
+      assert.equal((await fetch(t, t.image)).cached, false);
+    });
+
+    promise('disks need their image, a spawn needs its disks', async (t) => {
+      const guest = testGuest(t.image.ref);
+      await assert.rejects(t.driver.createDisks(guest), isError('guest.image_unusable'));
+      await assert.rejects(t.driver.spawn(guest), isError('guest.hypervisor_failed'));
+      assert.deepEqual(await t.driver.guests(), []);
+    });
+
+    promise('each deed may be repeated: disks, spawn, power off, destroy, remove', async (t) => {
+      await fetch(t, t.image);
+      const before = await t.files();
+      const guest = testGuest(t.image.ref);
+      await t.driver.createDisks(guest);
+      const disks = await t.files();
+      await t.driver.createDisks(guest);
+      assert.deepEqual(await t.files(), disks);
+      assert.equal(await t.driver.guest(guest.uuid), undefined, 'disks alone are no guest');
+      await t.driver.spawn(guest);
+      const first = await t.driver.guest(guest.uuid);
+      await t.driver.spawn(guest);
+      assert.deepEqual(await t.driver.guest(guest.uuid), first, 'the second spawn changed nothing');
+      assert.deepEqual([first?.power, first?.known, first?.epoch], ['running', true, 1]);
+      await t.driver.powerOff(guest.uuid, 0);
+      await t.driver.powerOff(guest.uuid, 0);
+      assert.equal((await t.driver.guest(guest.uuid))?.power, 'shutdown');
+      await t.driver.destroy(guest.uuid);
+      await t.driver.destroy(guest.uuid);
+      assert.equal(await t.driver.guest(guest.uuid), undefined);
+      await t.driver.removeDisks(guest.uuid);
+      await t.driver.removeDisks(guest.uuid);
+      assert.deepEqual(await t.files(), before, 'nothing of the guest is left');
+    });
+
+    promise('what is not there: destroy and removal succeed, console and power off say so', async ({ driver }) => {
+      const uuid = newUuid();
+      await driver.destroy(uuid);
+      await driver.removeDisks(uuid);
+      assert.equal(await driver.guest(uuid), undefined);
+      await assert.rejects(driver.powerOff(uuid, 0), isError('guest.not_found'));
+      await assert.rejects(driver.consoleOutput(uuid, 100), isError('guest.not_found'));
+    });
+
+    promise('a destroyed guest keeps its disks and can be spawned again', async (t) => {
+      const guest = await built(t);
+      await t.driver.destroy(guest.uuid);
+      assert.deepEqual(await t.driver.guests(), []);
+      await t.driver.spawn({ ...guest, epoch: 2 });
+      const again = await t.driver.guest(guest.uuid);
+      assert.deepEqual([again?.power, again?.epoch], ['running', 2]);
+    });
+
+    promise('removing the disks of a running guest ends it first', async (t) => {
+      await fetch(t, t.image);
+      const before = await t.files();
+      const guest = await built(t);
+      await t.driver.removeDisks(guest.uuid);
+      assert.equal(await t.driver.guest(guest.uuid), undefined);
+      assert.deepEqual(await t.files(), before);
+    });
+
+    promise('off, on, soft and hard reboot; none of our own deeds is told as an event', async (t) => {
+      const guest = await built(t);
+      const events = stopped(t.driver, guest.uuid);
+      await until(
+        'console',
+        () => consoleText(t.driver, guest.uuid),
+        (text) => t.consoleTells(guest).test(text),
+      );
+      const power = async () => (await t.driver.guest(guest.uuid))?.power;
+      await t.driver.powerOff(guest.uuid, 10_000);
+      assert.equal(await power(), 'shutdown');
+      await t.driver.powerOn(guest);
+      await t.driver.powerOn(guest);
+      assert.equal(await power(), 'running');
+      await t.driver.reboot(guest, 'hard', 0);
+      assert.equal(await power(), 'running');
+      await t.driver.reboot(guest, 'soft', 200);
+      assert.equal(await power(), 'running');
+      await t.driver.powerOff(guest.uuid, 0);
+      await t.driver.reboot(guest, 'hard', 0);
+      assert.equal(await power(), 'running', 'a reboot starts a guest that is off');
+      assert.deepEqual(events, []);
+    });
+
+    promise('the console tells what the guest said, the newest bytes when asked for few', async (t) => {
+      const guest = await built(t);
+      const text = await until(
+        'console',
+        () => consoleText(t.driver, guest.uuid),
+        (seen) => t.consoleTells(guest).test(seen),
+      );
+      await t.driver.powerOff(guest.uuid, 0);
+      const all = await consoleText(t.driver, guest.uuid);
+      assert.ok(all.startsWith(text), 'it stays readable when the guest is off');
+      const tail = await t.driver.consoleOutput(guest.uuid, 20);
+      assert.equal(tail.toString(), Buffer.from(all).subarray(-20).toString());
+    });
+
+    promise('two guests do not disturb each other', async (t) => {
+      const [one, two] = [await built(t), await built(t)];
+      assert.deepEqual((await t.driver.guests()).map((guest) => guest.uuid).sort(), [one.uuid, two.uuid].sort());
+      await t.driver.destroy(one.uuid);
+      await t.driver.removeDisks(one.uuid);
+      assert.deepEqual(
+        (await t.driver.guests()).map((guest) => [guest.uuid, guest.power]),
+        [[two.uuid, 'running']],
+      );
+    });
+
+    promise('a guest that shuts itself down is told of, and can be powered on', async (t) => {
+      const { image, metadata } = t.shortLived;
+      await fetch(t, image);
+      const guest = testGuest(image.ref, { metadata });
+      const events = stopped(t.driver, guest.uuid);
+      await t.driver.createDisks(guest);
+      await t.driver.spawn(guest);
+      await until(
+        'event',
+        () => events,
+        (seen) => seen.length === 1,
+      );
+      const [event] = events;
+      assert.deepEqual([event?.kind, event?.kind === 'stopped' && event.reason], ['stopped', 'guest-shutdown']);
+      assert.equal((await t.driver.guest(guest.uuid))?.power, 'shutdown');
+      await t.driver.powerOn({ ...guest, metadata: {} });
+      await t.driver.destroy(guest.uuid);
+    });
+
+    promise('a crash is told within a second, and the guest can be started anew', async (t) => {
+      await fetch(t, t.image);
+      const guest = testGuest(t.image.ref, { metadata: t.crashing });
+      const events = stopped(t.driver, guest.uuid);
+      await t.driver.createDisks(guest);
+      await t.driver.spawn(guest);
+      await t.crash(guest.uuid);
+      await until(
+        'event',
+        () => events,
+        (seen) => seen.length === 1,
+        1000,
+      );
+      const [event] = events;
+      assert.deepEqual([event?.kind, event?.kind === 'stopped' && event.reason], ['stopped', 'crashed']);
+      assert.equal((await t.driver.guest(guest.uuid))?.power, 'crashed');
+      await t.driver.powerOn({ ...guest, metadata: {} });
+      assert.equal((await t.driver.guest(guest.uuid))?.power, 'running');
+    });
+
+    promise('a listener that left hears nothing', async (t) => {
+      await fetch(t, t.image);
+      const guest = testGuest(t.image.ref, { metadata: t.crashing });
+      let heard = 0;
+      const leave = t.driver.onEvent(() => heard++);
+      const events = stopped(t.driver, guest.uuid);
+      leave();
+      await t.driver.createDisks(guest);
+      await t.driver.spawn(guest);
+      await t.crash(guest.uuid);
+      await until(
+        'event',
+        () => events,
+        (seen) => seen.length === 1,
+      );
+      assert.equal(heard, 0);
+    });
+
+    promise('guests outlive the driver: the next one adopts them, those that are off too', async (t) => {
+      const [running, off, gone] = [await built(t), await built(t), await built(t)];
+      await t.driver.powerOff(off.uuid, 0);
+      await t.driver.destroy(gone.uuid);
+      const before = [...(await t.driver.guests())].sort(byUuid);
+      const next = await t.restart();
+      assert.deepEqual([...(await next.guests())].sort(byUuid), before, 'same guests, same processes');
+      assert.equal((await fetch(t, t.image)).cached, true);
+      await next.spawn(running);
+      assert.deepEqual(
+        await next.guest(running.uuid),
+        before.find((guest) => guest.uuid === running.uuid),
+      );
+      await next.powerOn(off);
+      await next.spawn(gone);
+      assert.deepEqual(
+        (await next.guests()).map((guest) => guest.power),
+        ['running', 'running', 'running'],
+      );
+      for (const guest of [running, off, gone]) {
+        await next.destroy(guest.uuid);
+        await next.removeDisks(guest.uuid);
+      }
+      assert.deepEqual(await next.guests(), []);
+    });
+
+    promise('spawn and destroy at the same time end in one of the two states', async (t) => {
+      await fetch(t, t.image);
+      const guest = testGuest(t.image.ref);
+      await t.driver.createDisks(guest);
+      await Promise.allSettled([t.driver.spawn(guest), t.driver.destroy(guest.uuid), t.driver.spawn(guest)]);
+      const seen = await t.driver.guest(guest.uuid);
+      assert.ok(seen === undefined || seen.power === 'running', JSON.stringify(seen));
+      await t.driver.destroy(guest.uuid);
+      assert.equal(await t.driver.guest(guest.uuid), undefined);
+    });
+  });
+}
+
+const byUuid = (a: { uuid: string }, b: { uuid: string }) => (a.uuid < b.uuid ? -1 : 1);
+const consoleText = async (driver: Driver, uuid: string) => (await driver.consoleOutput(uuid, 100_000)).toString();
