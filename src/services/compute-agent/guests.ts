@@ -1,0 +1,290 @@
+import type { BuildCommand, DestroyCommand, PowerCommand } from '../../bus/contracts/compute-agent.ts';
+import type { AgentReport, Verdict } from '../../bus/contracts/conductor.ts';
+import type { GuestEvent } from '../../hypervisors/driver.ts';
+import type { Micros } from '../../lib/clock.ts';
+import { wireError } from '../../model/errors.ts';
+import { claimRefused, commandTooLate } from '../../model/errors-conductor.ts';
+import { guestNotFound } from '../../model/errors-hypervisor.ts';
+import type { NetworkInfo } from '../../model/server.ts';
+import { buildGuest, commandAmounts, undoGuest } from './build-guest.ts';
+import type { Entry, Journal } from './journal.ts';
+import type { Outbox } from './outbox.ts';
+import type { AgentParts } from './parts.ts';
+import type { ResourceTracker } from './resource-tracker.ts';
+
+export interface Guests {
+  /** Commands return at once; their outcome goes to the outbox. The same command twice is done once. */
+  build(command: BuildCommand): void;
+  destroy(command: DestroyCommand): void;
+  power(command: PowerCommand): void;
+  /** What the hypervisor tells by itself. */
+  happened(event: GuestEvent): void;
+  settled(report: AgentReport, verdict: Verdict): void;
+  /** Stops a guest that is not this host's any more. `disks`: 'drop' for servers that are gone, 'keep' for ones another host owns. */
+  putAway(entry: Entry, disks: 'drop' | 'keep'): Promise<void>;
+  /** Waits for what is in hand, at most the grace; builds that last longer are left to the next start. */
+  stop(): Promise<void>;
+  /** Nothing is in hand. */
+  idle(): boolean;
+}
+
+const STOPPING = new Error('the agent stops');
+const CANCELLED = new Error('the server is deleted');
+
+export function createGuests(
+  parts: AgentParts,
+  journal: Journal,
+  tracker: ResourceTracker,
+  outbox: Outbox,
+  told: (command: BuildCommand, taskState: string) => void,
+  noted: (command: BuildCommand, event: string) => void,
+): Guests {
+  const { driver, clock, log, options, network } = parts;
+  const turns = new Map<string, Promise<void>>();
+  const building = new Map<string, AbortController>();
+  /** Guests whose end was ordered, with the highest epoch that ended: late build commands must not bring them back. */
+  const ended = new Map<string, { epoch: number; until: Micros }>();
+  const busyWithPower = new Set<string>();
+  const slots = createSlots(options.concurrency);
+  let stopping = false;
+
+  /** What is done to one guest is done in turn. */
+  const inTurn = (uuid: string, work: () => Promise<void>): Promise<void> => {
+    const before = turns.get(uuid) ?? Promise.resolve();
+    const mine = before
+      .then(work)
+      .catch((cause) => log.error({ err: cause, server: uuid }, 'work on a guest failed'))
+      .finally(() => {
+        if (turns.get(uuid) === mine) turns.delete(uuid);
+      });
+    turns.set(uuid, mine);
+    return mine;
+  };
+  const report = (
+    kind: AgentReport['kind'],
+    of: { uuid: string; epoch: number; jobUuid: string | null },
+    startedAt: Micros,
+    more: Partial<AgentReport> = {},
+  ): AgentReport => ({
+    kind,
+    jobUuid: of.jobUuid,
+    uuid: of.uuid,
+    epoch: of.epoch,
+    startedAt,
+    finishedAt: clock.now(),
+    error: null,
+    networkInfo: null,
+    phases: [],
+    power: null,
+    details: null,
+    ...more,
+  });
+
+  const make = async (command: BuildCommand, signal: AbortSignal): Promise<void> => {
+    const { uuid, epoch, jobUuid } = command;
+    const startedAt = clock.now();
+    const amounts = commandAmounts(command);
+    const phases: AgentReport['phases'] = [];
+    const fail = (cause: unknown) => {
+      const failed = report('build-failed', command, startedAt, { error: wireError(cause), phases });
+      journal.put({ uuid, epoch, jobUuid, state: 'failed', amounts, report: failed });
+      outbox.add(failed);
+    };
+    const release = await slots.take(signal);
+    try {
+      if (signal.aborted) return;
+      if (clock.now() > command.deadline) return fail(commandTooLate({}));
+      const short = tracker.claim(uuid, amounts);
+      if (short !== null) return fail(claimRefused({ why: short }));
+      journal.put({ uuid, epoch, jobUuid, state: 'building', command, amounts });
+      const made = await buildGuest(
+        parts,
+        command,
+        signal,
+        phases,
+        (state) => told(command, state),
+        (event) => noted(command, event),
+      );
+      const built = report('built', command, startedAt, { networkInfo: made.networks.map(plain), phases });
+      journal.put({ uuid, epoch, jobUuid, state: 'built', guest: made.guest, amounts, report: built });
+      outbox.add(built);
+    } catch (cause) {
+      // Stopping: the journal says how far it came, and the next start goes on. Cancelled: whoever cancelled puts it away.
+      if (signal.aborted) return;
+      log.warn({ err: cause, server: uuid }, 'a build failed and is undone');
+      await undoGuest(parts, command).catch((undo) => log.error({ err: undo, server: uuid }, 'a failed build could not be undone whole'));
+      tracker.release(uuid);
+      fail(cause);
+    } finally {
+      release();
+    }
+  };
+  const startBuild = (command: BuildCommand) => {
+    const { uuid } = command;
+    const control = new AbortController();
+    building.set(uuid, control);
+    void inTurn(uuid, async () => {
+      const old = journal.get(uuid);
+      if (old && old.epoch < command.epoch && (old.state === 'built' || old.state === 'building')) await clean(old);
+      await make(command, control.signal);
+    }).finally(() => {
+      if (building.get(uuid) === control) building.delete(uuid);
+    });
+  };
+  /** Guest, socket, disks and claim of an entry, gone. */
+  const clean = async (entry: Pick<Entry, 'uuid'>, disks: 'drop' | 'keep' = 'drop') => {
+    await driver.destroy(entry.uuid);
+    await parts.relay?.close(entry.uuid);
+    if (disks === 'drop') await driver.removeDisks(entry.uuid);
+    tracker.release(entry.uuid);
+  };
+
+  return {
+    build(command) {
+      const { uuid, epoch } = command;
+      const end = ended.get(uuid);
+      const entry = journal.get(uuid);
+      if (stopping || (end && end.epoch >= epoch) || (entry && entry.epoch > epoch)) return;
+      if (entry?.epoch === epoch && entry.state !== 'building') {
+        if (entry.report) outbox.add(entry.report);
+        return;
+      }
+      if (!building.has(uuid)) startBuild(command);
+    },
+    destroy(command) {
+      const { uuid, epoch, jobUuid } = command;
+      if (stopping || (journal.get(uuid)?.epoch ?? 0) > epoch) return;
+      const startedAt = clock.now();
+      for (const [other, end] of ended) if (end.until < startedAt) ended.delete(other);
+      const first = !ended.has(uuid);
+      ended.set(uuid, { epoch, until: command.deadline });
+      building.get(uuid)?.abort(CANCELLED);
+      const entry = journal.get(uuid);
+      if (entry?.state === 'destroyed' && entry.report) return outbox.add(entry.report);
+      if (!first && turns.has(uuid)) return; // in hand already
+      void inTurn(uuid, async () => {
+        try {
+          await clean({ uuid });
+          if (command.releaseNetwork) await network.release(uuid);
+        } catch (cause) {
+          return outbox.add(report('destroyed', command, startedAt, { error: wireError(cause) }));
+        }
+        const done = report('destroyed', command, startedAt);
+        const amounts = { VCPU: 0, MEMORY_MB: 0, DISK_GB: 0 };
+        journal.put({ uuid, epoch, jobUuid, state: 'destroyed', amounts, report: done });
+        outbox.add(done);
+      });
+    },
+    power(command) {
+      const { uuid, epoch, jobUuid, action, graceMs } = command;
+      if (stopping) return;
+      void inTurn(uuid, async () => {
+        const entry = journal.get(uuid);
+        const startedAt = clock.now();
+        if (entry?.jobUuid === jobUuid && entry.report) return outbox.add(entry.report);
+        if (entry?.state !== 'built' || entry.epoch !== epoch || !entry.guest) {
+          return outbox.add(report('powered', command, startedAt, { error: wireError(guestNotFound({ uuid })) }));
+        }
+        if (startedAt > command.deadline)
+          return outbox.add(report('powered', command, startedAt, { error: wireError(commandTooLate({})) }));
+        busyWithPower.add(uuid);
+        let done: AgentReport;
+        try {
+          if (action === 'start') await driver.powerOn(entry.guest);
+          else if (action === 'stop') await driver.powerOff(uuid, graceMs);
+          else await driver.reboot(entry.guest, action === 'reboot-soft' ? 'soft' : 'hard', graceMs);
+          done = report('powered', command, startedAt, { power: action === 'stop' ? 'shutdown' : 'running' });
+        } catch (cause) {
+          done = report('powered', command, startedAt, { error: wireError(cause) });
+        } finally {
+          busyWithPower.delete(uuid);
+        }
+        journal.put({ ...entry, jobUuid, report: done });
+        outbox.add(done);
+      });
+    },
+    happened(event) {
+      const entry = journal.get(event.uuid);
+      // A guest that stops while it is being built or turned off is that work's business.
+      if (!entry || busyWithPower.has(event.uuid) || ended.has(event.uuid)) return;
+      if (event.kind === 'stopped' && event.reason === 'host-request') return;
+      const power = event.kind === 'started' ? 'running' : event.reason === 'crashed' ? 'crashed' : 'shutdown';
+      const details = event.kind === 'stopped' ? event.detail : null;
+      // Behind the build's own outcome, if that is not said yet.
+      void inTurn(event.uuid, async () => {
+        const now = journal.get(event.uuid);
+        if (now?.state === 'built') outbox.add(report('power', { ...now, jobUuid: null }, clock.now(), { power, details }));
+      });
+    },
+    settled(said, verdict) {
+      const entry = journal.get(said.uuid);
+      if (!entry || entry.epoch !== said.epoch) return;
+      if (entry.state === 'failed' || entry.state === 'destroyed') {
+        if (entry.report?.jobUuid === said.jobUuid && entry.report.kind === said.kind) journal.drop(said.uuid);
+        return;
+      }
+      if (verdict === 'stale' && entry.state === 'built')
+        void inTurn(said.uuid, async () => {
+          if (journal.get(said.uuid)?.epoch !== said.epoch) return;
+          log.warn({ server: said.uuid, epoch: said.epoch }, 'a guest is not this host’s any more and is put away');
+          await clean({ uuid: said.uuid });
+          journal.drop(said.uuid);
+        });
+    },
+    putAway: (entry, disks) => {
+      building.get(entry.uuid)?.abort(CANCELLED);
+      return inTurn(entry.uuid, async () => {
+        if (journal.get(entry.uuid)?.epoch !== entry.epoch) return;
+        await clean(entry, disks);
+        if (disks === 'drop') journal.drop(entry.uuid);
+        else journal.put({ ...entry, state: 'parked', until: clock.now() + options.keepDisksMs * 1000 });
+      });
+    },
+    async stop() {
+      stopping = true;
+      await Promise.race([Promise.all(turns.values()), clock.sleep(options.stopGraceMs)]);
+      for (const control of building.values()) control.abort(STOPPING);
+      await Promise.race([Promise.all(turns.values()), clock.sleep(1000)]);
+    },
+    idle: () => turns.size === 0,
+  };
+}
+
+// The wire wants arrays of its own; the model's are readonly.
+const plain = (info: NetworkInfo) => ({
+  ...info,
+  addresses: info.addresses.map((one) => ({ ...one })),
+  nameServers: [...info.nameServers],
+  securityGroups: [...info.securityGroups],
+});
+
+/** At most `size` at once (0: any number); others wait their turn. */
+function createSlots(size: number) {
+  let busy = 0;
+  const waiting: (() => void)[] = [];
+  const free = () => {
+    busy--;
+    waiting.shift()?.();
+  };
+  return {
+    async take(signal: AbortSignal): Promise<() => void> {
+      if (size > 0 && busy >= size && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          const go = () => {
+            signal.removeEventListener('abort', leave);
+            resolve();
+          };
+          const leave = () => {
+            const at = waiting.indexOf(go);
+            if (at >= 0) waiting.splice(at, 1);
+            resolve();
+          };
+          waiting.push(go);
+          signal.addEventListener('abort', leave, { once: true });
+        });
+      }
+      busy++;
+      return free;
+    },
+  };
+}

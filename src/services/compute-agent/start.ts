@@ -1,0 +1,236 @@
+import { computeAgentContract } from '../../bus/contracts/compute-agent.ts';
+import { conductorContract, type Owned } from '../../bus/contracts/conductor.ts';
+import type { HostInventory } from '../../hypervisors/driver.ts';
+import { every } from '../../lib/clock.ts';
+import { newUuid } from '../../lib/ids.ts';
+import { CloudError } from '../../model/errors.ts';
+import { guestNotFound } from '../../model/errors-hypervisor.ts';
+import { powerStates } from '../../model/server.ts';
+import { relayGuest } from './build-guest.ts';
+import { createGuests } from './guests.ts';
+import { openJournal } from './journal.ts';
+import { createOutbox } from './outbox.ts';
+import type { AgentParts } from './parts.ts';
+import { createResourceTracker, type Shares } from './resource-tracker.ts';
+import { openStateDir } from './state-dir.ts';
+
+export interface Agent {
+  readonly hostUuid: string;
+  /** Takes no new commands, finishes what is short, leaves the rest to the next start. Guests run on. */
+  stop(): Promise<void>;
+  /** Compares what the cloud says stands here with what is here, now. */
+  sync(): Promise<void>;
+}
+
+/** Starts the agent of one host: takes its state directory, registers, adopts what runs on, then listens. It has no database: what it must remember
+ *  is in its journal. Throws stateDirTaken, hostTaken, staleAgent. */
+export async function startAgent(parts: AgentParts): Promise<Agent> {
+  const { driver, bus, clock, log, options } = parts;
+  const state = openStateDir(options.stateDir, options.durable);
+  const end = new AbortController();
+  try {
+    return await start();
+  } catch (cause) {
+    end.abort();
+    state.close();
+    throw cause;
+  }
+
+  async function start(): Promise<Agent> {
+    const journal = openJournal(options.stateDir, options.durable);
+    const tracker = createResourceTracker();
+    for (const entry of journal.all()) if (entry.state === 'building' || entry.state === 'built') tracker.claim(entry.uuid, entry.amounts);
+    let fenced = false;
+    const sender = () => ({ host: options.host, hostUuid: state.identity().hostUuid, epoch: state.identity().epoch });
+    const fence = (cause: unknown) => {
+      if (fenced) return;
+      fenced = true;
+      log.error({ err: cause, host: options.host }, 'another agent owns this host now: nothing more is done here');
+      end.abort();
+      parts.onFenced?.(cause);
+    };
+    const outbox = createOutbox(parts, sender, (report, verdict) => guests.settled(report, verdict), fence);
+    const guests = createGuests(
+      parts,
+      journal,
+      tracker,
+      outbox,
+      (command, taskState) => {
+        const progress = { ...sender(), jobUuid: command.jobUuid, uuid: command.uuid, serverEpoch: command.epoch, taskState };
+        bus.tell(conductorContract, 'reportProgress', progress).catch(() => undefined); // only news for the impatient
+      },
+      (command, event) => {
+        const note = { ...sender(), uuid: command.uuid, serverEpoch: command.epoch, event, at: clock.now() };
+        bus.tell(conductorContract, 'noteEvent', note).catch(() => undefined); // a line in the history, no more
+      },
+    );
+
+    await driver.start();
+    let inventory = await driver.inventory();
+    const { shares, owned, deleted } = await register(
+      parts,
+      state,
+      inventory,
+      journal.all().map((entry) => entry.uuid),
+      parts.signal ? AbortSignal.any([end.signal, parts.signal]) : end.signal,
+    );
+    tracker.limit(inventory, shares);
+    await reconcile(owned, deleted, true);
+    const unlisten = driver.onEvent((event) => guests.happened(event));
+
+    /** Brings what is here in line with what the cloud says stands here. */
+    async function reconcile(owned: readonly Owned[], deleted: readonly string[], starting: boolean): Promise<void> {
+      const standing = new Map(owned.map((one) => [one.uuid, one]));
+      const running = new Map((await driver.guests()).map((guest) => [guest.uuid, guest]));
+      for (const guest of running.values())
+        if (!guest.known || !journal.get(guest.uuid))
+          log.warn({ server: guest.uuid, pid: guest.pid }, 'a guest runs here that this agent has no record of; it is left alone');
+      for (const entry of journal.all()) {
+        const own = standing.get(entry.uuid);
+        if (entry.state === 'parked') {
+          if (deleted.includes(entry.uuid) || (entry.until ?? 0) < clock.now()) await guests.putAway(entry, 'drop');
+        } else if (entry.state === 'failed' || entry.state === 'destroyed') {
+          if (entry.report) outbox.add(entry.report);
+        } else if (own?.epoch !== entry.epoch) {
+          // Half-made ones leave nothing worth keeping; a whole one may be the only copy of its disks until its new host has it.
+          const keep = entry.state === 'built' && !deleted.includes(entry.uuid);
+          log.warn({ server: entry.uuid, epoch: entry.epoch, owner: own?.epoch }, 'a guest is not this host’s any more and is put away');
+          await guests
+            .putAway(entry, keep ? 'keep' : 'drop')
+            .catch((cause) => log.error({ err: cause, server: entry.uuid }, 'putting away failed'));
+        } else if (entry.state === 'building') {
+          if (starting && entry.command) guests.build(entry.command);
+        } else {
+          if (entry.report && own.taskState !== null) outbox.add(entry.report);
+          const power = running.get(entry.uuid)?.power ?? 'shutdown';
+          if (own.taskState === null && own.powerState !== powerStates[power] && own.vmState !== 'building')
+            outbox.add({
+              kind: 'power',
+              jobUuid: null,
+              uuid: entry.uuid,
+              epoch: entry.epoch,
+              startedAt: clock.now(),
+              finishedAt: clock.now(),
+              error: null,
+              networkInfo: null,
+              phases: [],
+              power,
+              details: 'found when the agent compared its guests',
+            });
+          if (starting && entry.guest && power === 'running') await parts.relay?.open(relayGuest(entry.guest));
+        }
+      }
+    }
+    const sync = async () => {
+      const known = journal.all().map((entry) => entry.uuid);
+      const answer = await bus.ask(conductorContract, 'listOwned', { ...sender(), known }, { timeoutMs: options.askMs });
+      await reconcile(answer.owned, answer.deleted, false);
+    };
+
+    const stopServing = await bus.serve(
+      computeAgentContract,
+      {
+        buildServer: async (command) => guests.build(command),
+        destroyServer: async (command) => guests.destroy(command),
+        powerServer: async (command) => guests.power(command),
+        async consoleOutput({ uuid, maxBytes }) {
+          return { data: (await driver.consoleOutput(uuid, maxBytes)).toString('base64') };
+        },
+        async showGuest({ uuid }) {
+          if (!journal.get(uuid)) throw guestNotFound({ uuid });
+          const guest = await driver.guest(uuid);
+          return { host: options.host, guest: guest ? { ...guest, forwards: guest.forwards.map((one) => ({ ...one })) } : null };
+        },
+      },
+      { host: options.host, concurrency: 64 },
+    );
+    let reported = JSON.stringify(inventory);
+    let looked = clock.now();
+    const failed = (what: string) => (cause: unknown) => {
+      if (cause instanceof CloudError && cause.code === 'host.stale_agent') fence(cause);
+      else log.warn({ err: cause }, what);
+    };
+    const loops = [
+      every(
+        clock,
+        options.reportMs,
+        end.signal,
+        async () => {
+          let report: ReturnType<typeof hypervisorReport> | null = null;
+          if (clock.now() - looked >= options.inventoryMs * 1000) {
+            looked = clock.now();
+            inventory = await driver.inventory();
+            tracker.limit(inventory, shares);
+            const text = JSON.stringify(inventory);
+            if (text !== reported) report = hypervisorReport(parts, inventory);
+            reported = text;
+          }
+          await bus.tell(conductorContract, 'reportHost', { ...sender(), at: clock.now(), report });
+        },
+        failed('liveness could not be reported'),
+      ),
+      (async () => {
+        await clock.sleep(options.syncMs, end.signal);
+        await every(clock, options.syncMs, end.signal, sync, failed('guests could not be compared'));
+      })(),
+    ];
+    return {
+      hostUuid: state.identity().hostUuid,
+      sync,
+      async stop() {
+        await stopServing();
+        end.abort();
+        await guests.stop();
+        unlisten();
+        await outbox.stop();
+        await Promise.all(loops);
+        await driver.close();
+        journal.close();
+        state.close();
+      },
+    };
+  }
+}
+
+const hypervisorReport = ({ driver, options }: AgentParts, inventory: HostInventory) => ({
+  hypervisorHostname: inventory.hypervisorHostname,
+  hypervisorType: driver.type,
+  hypervisorVersion: inventory.hypervisorVersion,
+  hostIp: options.hostIp,
+  cpuInfo: inventory.cpuInfo,
+  supportedInstances: inventory.supportedInstances.map((triple) => [...triple]),
+  traits: [...inventory.traits],
+  vcpus: inventory.vcpus,
+  memoryMiB: inventory.memoryMiB,
+  diskGiB: inventory.diskGiB,
+  diskFreeGiB: inventory.diskFreeGiB,
+  uptime: inventory.uptime,
+  stats: { acceleration: inventory.acceleration },
+});
+
+/** Takes the host by compare-and-set, asking until somebody answers. The boot id is kept first: an answer that was lost, or a death before it was
+ *  kept, makes the next question the same one. */
+async function register(
+  parts: AgentParts,
+  state: ReturnType<typeof openStateDir>,
+  inventory: HostInventory,
+  known: string[],
+  signal: AbortSignal,
+): Promise<{ shares: Shares; owned: Owned[]; deleted: string[] }> {
+  const { bus, clock, log, options } = parts;
+  const { hostUuid, epoch } = state.identity();
+  const bootId = state.identity().bootId ?? newUuid();
+  state.keepIdentity({ hostUuid, epoch, bootId });
+  const question = { host: options.host, hostUuid, epoch, bootId, known, report: hypervisorReport(parts, inventory) };
+  for (let pause = 250; ; pause = Math.min(pause * 2, 5000)) {
+    try {
+      const answer = await bus.ask(conductorContract, 'registerHost', question, { timeoutMs: options.askMs });
+      state.keepIdentity({ hostUuid, epoch: answer.epoch, bootId: null });
+      return { shares: answer, owned: answer.owned, deleted: answer.deleted };
+    } catch (cause) {
+      if (!(cause instanceof CloudError) || cause.kind !== 'unavailable' || signal.aborted) throw cause;
+      log.warn({ err: cause }, 'no conductor answers yet; asked again');
+      await clock.sleep(pause, signal);
+    }
+  }
+}

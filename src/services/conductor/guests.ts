@@ -1,0 +1,64 @@
+import type { BuildCommand } from '../../bus/contracts/compute-agent.ts';
+import type { Job } from '../../model/jobs.ts';
+import { guestName, type ImageSnapshot, type Server } from '../../model/server.ts';
+
+/** The command that builds a server on the host it was placed on: all an agent needs, in plain data. */
+export function buildCommand(job: Job<'build-server'>, server: Server): BuildCommand {
+  const { flavor, image } = server;
+  return {
+    jobUuid: job.uuid,
+    uuid: server.uuid,
+    epoch: server.epoch,
+    deadline: job.deadline,
+    guest: {
+      uuid: server.uuid,
+      name: guestName(server.id),
+      epoch: server.epoch,
+      projectId: server.projectId,
+      userId: server.userId,
+      displayName: server.name,
+      vcpus: flavor.vcpus,
+      memoryMiB: flavor.memoryMiB,
+      rootGiB: flavor.rootGiB,
+      ephemeralGiB: flavor.ephemeralGiB,
+      swapMiB: flavor.swapMiB,
+      image: image && imageRef(image),
+      kernelCommandLine: image?.properties.os_command_line ?? null,
+      imageProperties: image?.properties ?? {},
+      extraSpecs: flavor.extraSpecs,
+      metadata: server.metadata,
+    },
+    networks: {
+      requested:
+        server.requestedNetworks === 'none' || server.requestedNetworks === 'auto'
+          ? server.requestedNetworks
+          : [...server.requestedNetworks],
+      securityGroups: [...server.securityGroups],
+      zone: server.availabilityZone,
+      hostname: server.hostname,
+    },
+    configDrive: server.configDrive !== '' && server.configDrive.toLowerCase() !== 'false',
+    instance: {
+      hostname: server.hostname,
+      launchIndex: server.launchIndex,
+      availabilityZone: server.availabilityZone,
+      keyName: server.keyName,
+      keyData: server.keyData,
+      userData: server.userData,
+      adminPass: job.input.adminPass,
+      injectedFiles: [...job.input.injectedFiles],
+      reservationId: server.reservationId,
+      flavorName: flavor.name,
+      imageId: server.imageId,
+    },
+  };
+}
+
+/** Amazon machine images and ISOs are written to disk byte by byte, as raw ones are. */
+const imageRef = (image: ImageSnapshot) => ({
+  id: image.id,
+  diskFormat: image.diskFormat === 'ami' || image.diskFormat === 'iso' ? ('raw' as const) : image.diskFormat,
+  sizeBytes: image.sizeBytes,
+  hashAlgo: image.hashAlgo,
+  hashValue: image.hashValue,
+});

@@ -1,0 +1,82 @@
+import type { Bus } from '../../bus/bus.ts';
+import type { Database } from '../../db/engine.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import type { JobKind } from '../../model/jobs.ts';
+
+/** What the conductor asks of the network service. */
+export interface NetworkPort {
+  /** Deletes the ports we made for a server and lets go of those the user brought. Safe twice. */
+  release(serverUuid: string): Promise<void>;
+}
+
+export interface ConductorOptions {
+  /** Name of this process in leases; must differ between processes. */
+  readonly name: string;
+  /** Host name under which it is listed as nova-conductor. */
+  readonly host: string;
+  /** No other conductor can be alive: whatever is leased was a former self's. */
+  readonly alone: boolean;
+  /** Jobs driven at once. */
+  readonly concurrency: number;
+  /** How long a job is ours without a sign of life. */
+  readonly leaseMs: number;
+  /** How often the job table is looked at when nobody rings. */
+  readonly pollMs: number;
+  /** First pause before a command to an agent is repeated; doubles up to six times as long. */
+  readonly resendMs: number;
+  /** How long a scheduler may take to answer.  Spec: rpc_response_timeout. */
+  readonly askMs: number;
+  /** Spec: [scheduler] max_attempts. */
+  readonly maxAttempts: number;
+  /** Spec: service_down_time, seconds. */
+  readonly serviceDownTime: number;
+  /** Spec: cpu_allocation_ratio and its like. */
+  readonly ratios: { readonly vcpu: number; readonly memory: number; readonly disk: number };
+  /** Spec: reserved_host_cpus, reserved_host_memory_mb, reserved_host_disk_mb (in GiB here). */
+  readonly reserved: { readonly vcpu: number; readonly memoryMiB: number; readonly diskGiB: number };
+  /** Grace of a guest's own shutdown before it is turned off.  Spec: shutdown_timeout. */
+  readonly shutdownGraceMs: number;
+  /** How long lines of the change feed, decisions and failed jobs are kept, seconds. */
+  readonly keepChanges: number;
+  readonly keepDecisions: number;
+  readonly keepFailedJobs: number;
+  /** How long a repeated create is known by its Idempotency-Key, seconds. */
+  readonly keepIdempotencyKeys: number;
+  /** Tests end the process there: 'build-server.place.middle'. */
+  readonly crashAt: string | null;
+}
+
+export const conductorDefaults: Omit<ConductorOptions, 'name' | 'host'> = {
+  alone: false,
+  concurrency: 64,
+  leaseMs: 15_000,
+  pollMs: 1000,
+  resendMs: 5000,
+  askMs: 10_000,
+  maxAttempts: 3,
+  serviceDownTime: 60,
+  ratios: { vcpu: 4, memory: 1, disk: 1 },
+  reserved: { vcpu: 0, memoryMiB: 512, diskGiB: 0 },
+  shutdownGraceMs: 60_000,
+  keepChanges: 3600,
+  keepDecisions: 7 * 86_400,
+  keepFailedJobs: 86_400,
+  keepIdempotencyKeys: 7 * 86_400,
+  crashAt: null,
+};
+
+/** Where a job stands when a test is asked: before a step's effect, in the middle of it, after it, or in its undo. */
+export type Phase = 'before' | 'middle' | 'after' | 'undo';
+/** Called at each point of each job, `build-server`, `place`, `middle`; may throw to make the step fail there. */
+export type OnStep = (kind: JobKind, step: string, phase: Phase) => void;
+
+export interface ConductorParts {
+  readonly db: Database;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly network: NetworkPort;
+  readonly options: ConductorOptions;
+  readonly onStep?: OnStep;
+}

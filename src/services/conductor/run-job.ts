@@ -1,0 +1,159 @@
+import type { Query } from '../../db/engine.ts';
+import { type JobTurn, turnJob } from '../../db/tables/compute/jobs.ts';
+import { CloudError, rebuildError, type WireError, wireError } from '../../model/errors.ts';
+import { jobDeadlinePassed, leaseLost } from '../../model/errors-conductor.ts';
+import type { Job, JobKind, JobProgress, StepMark } from '../../model/jobs.ts';
+import type { Server } from '../../model/server.ts';
+import type { ConductorParts, Phase } from './parts.ts';
+
+/** What a transaction of a job makes of the job itself. Marks and notes are added to those that stand. */
+export interface Turn {
+  readonly to?: 'running' | 'waiting' | 'queued' | 'done' | 'failed';
+  readonly marks?: Readonly<Record<string, StepMark>>;
+  readonly notes?: Readonly<Record<string, unknown>>;
+  readonly failure?: WireError;
+  /** For 'waiting' and 'queued': when it is looked at again. */
+  readonly inMs?: number;
+}
+
+/** One job in the hands of this conductor. */
+export interface Run<K extends JobKind = JobKind> {
+  readonly parts: Parts;
+  readonly job: Job<K>;
+  /** As it was when the job was taken, with what the job did to it since. */
+  server: Server;
+  readonly progress: JobProgress;
+  /** One transaction guarded by our lease: the writing and the job's own turn, or neither. A writing that answers null changes nothing of the job.
+   *  Throws leaseLost. */
+  commit(write: (tx: Query) => Promise<Turn | null>): Promise<void>;
+  /** Lets a test look or strike here. */
+  point(step: string, phase: Phase): void;
+}
+export interface Parts extends ConductorParts {
+  /** Called after each transaction that wrote changes. */
+  readonly changed: () => void;
+}
+
+/** One step of a durable job. `do` and `undo` are safe to run twice: we may die half way through either. */
+export interface Step<K extends JobKind> {
+  readonly name: string;
+  /** The step's whole effect is one commit, which marks it too; otherwise 'started' is written before it is done. */
+  readonly atomic?: true;
+  /** 'finished': on to the next. 'waiting': the job was handed on in a commit. 'again': marks were taken back, start over. */
+  do(run: Run<K>): Promise<'finished' | 'waiting' | 'again'>;
+  undo?(run: Run<K>): Promise<void>;
+}
+export interface JobSpec<K extends JobKind> {
+  readonly steps: readonly Step<K>[];
+  /** All steps are finished: ends the job (in a commit). */
+  finish(run: Run<K>): Promise<void>;
+  /** Everything is undone: says so in the server's row and ends the job (in a commit). */
+  fail(run: Run<K>, cause: CloudError): Promise<void>;
+}
+
+export function openRun<K extends JobKind>(parts: Parts, job: Job<K>, server: Server): Run<K> {
+  let progress = job.progress;
+  const { db, clock, options, onStep } = parts;
+  return {
+    parts,
+    job,
+    server,
+    get progress() {
+      return progress;
+    },
+    async commit(write) {
+      let next = progress;
+      await db.transaction(async (tx) => {
+        next = progress;
+        const turn = await write(tx);
+        if (turn === null) return;
+        next = {
+          steps: turn.marks ? { ...progress.steps, ...turn.marks } : progress.steps,
+          notes: turn.notes ? { ...progress.notes, ...turn.notes } : progress.notes,
+          ...(turn.failure ? { failure: turn.failure } : progress.failure ? { failure: progress.failure } : {}),
+        };
+        const now = clock.now();
+        const at = { progress: next, notBefore: now + (turn.inMs ?? 0) * 1000 };
+        const to = turn.to ?? 'running';
+        const whole: JobTurn =
+          to === 'done' ? { to } : to === 'failed' ? { to, error: turn.failure ?? next.failure ?? wireError('') } : { to, ...at };
+        if (!(await turnJob(tx, { id: job.id, owner: options.name, attempt: job.attempt }, whole, now))) throw leaseLost({ job: job.uuid });
+      });
+      progress = next;
+      parts.changed();
+    },
+    point(step, phase) {
+      if (options.crashAt === `${job.kind}.${step}.${phase}`) process.kill(process.pid, 'SIGKILL');
+      onStep?.(job.kind, step, phase);
+    },
+  };
+}
+
+const UNDO_TRIES = 20;
+
+/** Goes on with a job from wherever its last owner left it. On failure every begun step is undone, backwards, and the server told why.
+ *  Throws only what makes this conductor leave the job to whoever comes next: a lost lease, a database that is away, a test's death. */
+export async function runJob<K extends JobKind>(spec: JobSpec<K>, run: Run<K>): Promise<void> {
+  try {
+    if (!run.progress.failure) return await forward(spec, run);
+  } catch (cause) {
+    if (leaves(cause)) throw cause;
+    run.parts.log.warn({ job: run.job.uuid, kind: run.job.kind, server: run.job.serverUuid, err: cause }, 'a job failed and is undone');
+    await run.commit(async () => ({ failure: wireError(cause) }));
+  }
+  await unwind(spec, run);
+}
+
+async function forward<K extends JobKind>(spec: JobSpec<K>, run: Run<K>): Promise<void> {
+  mustBeInTime(spec, run);
+  for (let at = 0; at < spec.steps.length; at++) {
+    const step = spec.steps[at]!;
+    const mark = run.progress.steps[step.name];
+    if (mark === 'finished') continue;
+    if (!step.atomic && mark !== 'started') await run.commit(async () => ({ marks: { [step.name]: 'started' } }));
+    run.point(step.name, 'before');
+    const end = await step.do(run);
+    if (end === 'waiting') return;
+    if (end === 'again') {
+      at = -1;
+      continue;
+    }
+    run.point(step.name, 'after');
+    if (run.progress.steps[step.name] !== 'finished') await run.commit(async () => ({ marks: { [step.name]: 'finished' } }));
+  }
+  await spec.finish(run);
+}
+
+async function unwind<K extends JobKind>(spec: JobSpec<K>, run: Run<K>): Promise<void> {
+  const failure = run.progress.failure ?? wireError('unknown');
+  for (const step of [...spec.steps].reverse()) {
+    const mark = run.progress.steps[step.name];
+    if (mark === undefined || mark === 'undone') continue;
+    try {
+      run.point(step.name, 'undo');
+      await step.undo?.(run);
+    } catch (cause) {
+      if (leaves(cause)) throw cause;
+      const tries = Number(run.progress.notes.undoTries ?? 0) + 1;
+      run.parts.log.error({ job: run.job.uuid, step: step.name, tries, err: cause }, 'an undo failed');
+      if (tries < UNDO_TRIES) {
+        await run.commit(async () => ({ to: 'queued', notes: { undoTries: tries }, inMs: Math.min(60_000, 500 * 2 ** tries) }));
+        return;
+      }
+    }
+    if (run.progress.steps[step.name] !== 'undone') await run.commit(async () => ({ marks: { [step.name]: 'undone' } }));
+  }
+  await spec.fail(run, rebuildError(failure));
+}
+
+function mustBeInTime<K extends JobKind>(spec: JobSpec<K>, run: Run<K>): void {
+  const { job, parts } = run;
+  if (parts.clock.now() < job.deadline) return;
+  const step = spec.steps.find((one) => run.progress.steps[one.name] !== 'finished')?.name ?? 'end';
+  throw jobDeadlinePassed({ kind: job.kind, seconds: Math.round((job.deadline - job.createdAt) / 1_000_000), step });
+}
+
+/** Thrown by tests from `onStep`: this conductor does nothing more for the job, as if it had died. */
+export const died = new CloudError('job.died', 'internal', 'the conductor died here');
+const leaves = (cause: unknown) =>
+  cause === died || (cause instanceof CloudError && (cause.code === 'job.lease_lost' || cause.code.startsWith('database.')));

@@ -1,0 +1,145 @@
+import type { Database } from '../src/db/engine.ts';
+import type { GuestInfo } from '../src/hypervisors/driver.ts';
+import { amountsOf } from '../src/model/resources.ts';
+import type { Flavor } from '../src/model/server.ts';
+
+/** What the audit looks at besides the database. */
+export interface Audited {
+  /** Hosts by name with the guests their hypervisors run. */
+  readonly drivers: Readonly<Record<string, { guests(): Promise<readonly GuestInfo[]> }>>;
+  /** Ports by the server they belong to. */
+  readonly portOwners?: () => Promise<readonly string[]>;
+  /** Whether jobs may still be on their way; false by default. */
+  readonly jobsMayRun?: boolean;
+  /** Servers may be in the middle of a task; false by default. */
+  readonly tasksMayRun?: boolean;
+}
+
+/** Holds every count of the cloud against every other, by plain reading: claims, inventories, quota, groups, jobs, guests and ports.
+ *  Answers one sentence for each thing that does not agree; none: all is well. */
+export async function audit(db: Database, more: Audited): Promise<string[]> {
+  const wrong: string[] = [];
+  const q = db.read;
+  const servers = await q.selectFrom('servers').selectAll().where('deleted', '=', 0).execute();
+  const living = new Map(servers.map((row) => [row.uuid, row]));
+  const hypervisors = await q.selectFrom('hypervisors').select(['uuid', 'host']).execute();
+  const hostOf = new Map(hypervisors.map((row) => [row.uuid, row.host]));
+
+  // Claims are those of living servers that stand on a host, and exactly what their flavors take.
+  const allocations = await q.selectFrom('allocations').selectAll().execute();
+  const claimed = new Map<string, Record<string, number>>();
+  for (const row of allocations) {
+    const server = living.get(row.consumer_uuid);
+    if (!server) wrong.push(`allocation of ${row.consumer_uuid}, which is no living server`);
+    else if (server.host !== hostOf.get(row.provider_uuid))
+      wrong.push(`allocation of ${row.consumer_uuid} on another host than ${server.host}`);
+    const own = claimed.get(row.consumer_uuid) ?? {};
+    own[row.resource_class] = row.used;
+    claimed.set(row.consumer_uuid, own);
+  }
+  for (const server of servers) {
+    const want = server.host === null ? {} : amountsOf(JSON.parse(server.flavor) as Flavor);
+    const have: Record<string, number> = claimed.get(server.uuid) ?? {};
+    for (const [name, amount] of Object.entries(want))
+      if (amount !== (have[name] ?? 0)) wrong.push(`server ${server.uuid} claims ${have[name] ?? 0} ${name} instead of ${amount}`);
+    if (server.host === null && claimed.has(server.uuid)) wrong.push(`server ${server.uuid} without a host has a claim`);
+  }
+  const consumers = await q.selectFrom('consumers').select('uuid').execute();
+  for (const row of consumers) if (living.get(row.uuid)?.host == null) wrong.push(`consumer ${row.uuid} has no server on a host`);
+
+  // What inventories count as used is the sum of the claims, and within the capacity.
+  const inventories = await q.selectFrom('inventories').selectAll().execute();
+  for (const row of inventories) {
+    const sum = allocations
+      .filter((one) => one.provider_uuid === row.provider_uuid && one.resource_class === row.resource_class)
+      .reduce((total, one) => total + one.used, 0);
+    if (sum !== row.used) wrong.push(`${row.resource_class} of ${hostOf.get(row.provider_uuid)}: ${row.used} counted, ${sum} claimed`);
+    if (row.used > row.capacity)
+      wrong.push(`${row.resource_class} of ${hostOf.get(row.provider_uuid)}: ${row.used} of ${row.capacity}: overcommitted`);
+  }
+
+  // Quota is what living servers take.
+  const quota = new Map<string, number>();
+  for (const server of servers) {
+    const flavor = JSON.parse(server.flavor) as Flavor;
+    for (const [name, amount] of Object.entries({ instances: 1, cores: flavor.vcpus, ram: flavor.memoryMiB })) {
+      const key = `${server.project_id} ${name}`;
+      quota.set(key, (quota.get(key) ?? 0) + amount);
+    }
+  }
+  const usages = await q
+    .selectFrom('quota_usages')
+    .selectAll()
+    .where('user_id', '=', '')
+    .where('resource', 'in', ['instances', 'cores', 'ram'])
+    .execute();
+  for (const row of usages) {
+    const key = `${row.project_id} ${row.resource}`;
+    if (row.used !== (quota.get(key) ?? 0)) wrong.push(`quota ${key}: ${row.used} counted, ${quota.get(key) ?? 0} there`);
+    quota.delete(key);
+  }
+  for (const [key, amount] of quota) if (amount > 0) wrong.push(`quota ${key}: ${amount} there, nothing counted`);
+
+  // Group counters are the members that stand on each host, and keep the rule.
+  const groups = await q.selectFrom('server_groups').selectAll().execute();
+  const members = await q.selectFrom('server_group_members').selectAll().execute();
+  const counters = await q.selectFrom('server_group_hosts').selectAll().execute();
+  for (const member of members)
+    if (!living.has(member.server_uuid)) wrong.push(`group ${member.group_uuid} has the deleted member ${member.server_uuid}`);
+  for (const group of groups) {
+    const byHost = new Map<string, number>();
+    for (const member of members) {
+      const host = member.group_uuid === group.uuid ? living.get(member.server_uuid)?.host : undefined;
+      if (host) byHost.set(host, (byHost.get(host) ?? 0) + 1);
+    }
+    for (const row of counters.filter((one) => one.group_uuid === group.uuid)) {
+      if (row.members !== (byHost.get(row.host) ?? 0))
+        wrong.push(`group ${group.name} on ${row.host}: ${row.members} counted, ${byHost.get(row.host) ?? 0} there`);
+      byHost.delete(row.host);
+      const most = (JSON.parse(group.rules) as { max_server_per_host?: number }).max_server_per_host ?? 1;
+      if (group.policy === 'anti-affinity' && row.members > most)
+        wrong.push(`group ${group.name} on ${row.host}: ${row.members} members of at most ${most}`);
+    }
+    for (const [host, count] of byHost) wrong.push(`group ${group.name} on ${host}: ${count} there, no counter`);
+    const used = counters.filter((one) => one.group_uuid === group.uuid && one.members > 0);
+    if (group.policy === 'affinity' && used.length > 1) wrong.push(`group ${group.name} stands on ${used.length} hosts`);
+  }
+
+  // Nothing waits, and no state is without an owner.
+  if (!more.jobsMayRun) {
+    const jobs = await q.selectFrom('jobs').select(['kind', 'server_uuid', 'status']).where('status', '<>', 'failed').execute();
+    for (const job of jobs) wrong.push(`a job ${job.kind} of ${job.server_uuid} is still ${job.status}`);
+  }
+  const secret = await q.selectFrom('jobs').select('uuid').where('status', '=', 'failed').where('input', '<>', '{}').execute();
+  for (const row of secret) wrong.push(`failed job ${row.uuid} keeps its input`);
+  for (const server of servers) {
+    if (!more.tasksMayRun && server.task_state !== null) wrong.push(`server ${server.uuid} is still ${server.task_state}`);
+    if (!more.tasksMayRun && server.vm_state === 'building') wrong.push(`server ${server.uuid} is still building`);
+    if (server.vm_state === 'error' && server.fault === null) wrong.push(`server ${server.uuid} is in error without a reason`);
+    if (server.vm_state === 'active' && server.host === null) wrong.push(`server ${server.uuid} is active nowhere`);
+  }
+
+  // Hypervisors run exactly the servers that stand on them.
+  const seen = new Map<string, string>();
+  for (const [host, driver] of Object.entries(more.drivers)) {
+    for (const guest of await driver.guests()) {
+      const server = living.get(guest.uuid);
+      if (!server) wrong.push(`guest ${guest.uuid} on ${host} has no server`);
+      else if (server.host !== host) wrong.push(`guest ${guest.uuid} runs on ${host}, its server stands on ${server.host}`);
+      else if (server.epoch !== guest.epoch)
+        wrong.push(`guest ${guest.uuid} on ${host} has epoch ${guest.epoch}, its server ${server.epoch}`);
+      if (guest.power === 'running') seen.set(guest.uuid, host);
+    }
+  }
+  for (const server of servers)
+    if (server.vm_state === 'active' && server.host !== null && more.drivers[server.host] && !seen.has(server.uuid))
+      wrong.push(`server ${server.uuid} is active on ${server.host}, which does not run it`);
+
+  // Ports belong to living servers that are not in error.
+  for (const owner of (await more.portOwners?.()) ?? []) {
+    const server = living.get(owner);
+    if (!server) wrong.push(`a port of ${owner} is left, which is no living server`);
+    else if (server.vm_state === 'error' && server.host === null) wrong.push(`a port of ${owner} is left, whose build failed`);
+  }
+  return wrong;
+}

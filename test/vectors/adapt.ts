@@ -1,0 +1,155 @@
+import type { Ask } from '../../src/services/scheduler/filter.ts';
+import type { HostView } from '../../src/services/scheduler/host-view.ts';
+import { type FilterOptions, filterDefaults } from '../../src/services/scheduler/options.ts';
+import { PythonFloat, pythonInt } from '../../src/services/scheduler/python.ts';
+import type { Group, Wish } from '../../src/services/scheduler/wish.ts';
+import type { Json, VectorCase, VectorFile } from './vector-file.ts';
+
+/** Microseconds of a time; null for none, NaN for what is no time. */
+const micros = (text: unknown): number | null => (text === null || text === undefined ? null : timeOf(String(text)));
+const timeOf = (text: string) => {
+  const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z?)$/.exec(text);
+  if (!parts || (parts[2] === undefined && parts[3] === '')) return Number.NaN;
+  return Date.parse(`${parts[1]}Z`) * 1000 + Number((parts[2] ?? '').padEnd(6, '0'));
+};
+
+export function hostOf(file: VectorFile, own: Json, unknownCells: readonly string[] = []): HostView {
+  const h: Json = { ...file.host_defaults, ...own };
+  const node = h.nodename ?? h.host;
+  const host = {
+    host: h.host,
+    node,
+    uuid: h.uuid,
+    cellUuid: h.cell_uuid,
+    hostIp: h.host_ip,
+    hypervisorHostname: h.hypervisor_hostname ?? node,
+    hypervisorType: h.hypervisor_type,
+    hypervisorVersion: h.hypervisor_version,
+    cpuInfo: h.cpu_info,
+    supportedInstances: h.supported_instances,
+    memoryTotalMiB: h.total_usable_ram_mb,
+    memoryFreeMiB: h.free_ram_mb,
+    diskTotalGiB: h.total_usable_disk_gb,
+    diskFreeMiB: h.free_disk_mb,
+    diskUsedMiB: h.disk_mb_used,
+    vcpusTotal: h.vcpus_total,
+    vcpusUsed: h.vcpus_used,
+    ramRatio: h.ram_allocation_ratio,
+    cpuRatio: h.cpu_allocation_ratio,
+    diskRatio: h.disk_allocation_ratio,
+    zone: null,
+    numInstances: h.num_instances,
+    numIoOps: h.num_io_ops,
+    failedBuilds: h.failed_builds,
+    stats: h.stats,
+    metrics: h.metrics,
+    limits: Object.fromEntries(
+      Object.entries(h.limits ?? {}).map(([key, value]) => [key, typeof value === 'number' ? new PythonFloat(value) : value]),
+    ),
+    aggregates: h.aggregates,
+    instances: new Map(
+      Object.entries(h.instances as Record<string, Json>).map(([uuid, one]) => [
+        uuid,
+        {
+          flavorId: one.instance_type_id ?? null,
+          imageProperties: unknownCells.includes(h.cell_uuid) ? null : (one.image_properties ?? null),
+        },
+      ]),
+    ),
+    pciPools: h.pci_stats,
+    disabled: h.service?.disabled ?? false,
+    forcedDown: h.service?.forced_down,
+    lastSeenAt: micros(h.service?.last_seen_up),
+    serviceCreatedAt: h.service && 'created_at' in h.service ? micros(h.service.created_at) : Number.NaN,
+  };
+  if (!h.service || !('disabled' in h.service))
+    Object.defineProperty(host, 'disabled', {
+      get() {
+        throw new Error('the service does not say whether it is disabled');
+      },
+    });
+  return host;
+}
+
+export function wishOf(file: VectorFile, own: Json): Wish {
+  const defaults = file.request_defaults ?? {};
+  const r: Json = { ...defaults, ...own, flavor: { ...defaults.flavor, ...own.flavor } };
+  const { flavor } = r;
+  return {
+    serverUuid: r.instance_uuid,
+    projectId: r.project_id,
+    availabilityZone: r.availability_zone,
+    flavor: {
+      id: flavor.id,
+      name: flavor.name,
+      vcpus: flavor.vcpus,
+      memoryMiB: flavor.memory_mb,
+      rootGiB: flavor.root_gb,
+      ephemeralGiB: flavor.ephemeral_gb,
+      swapMiB: flavor.swap,
+    },
+    extraSpecs: flavor.extra_specs,
+    imageId: r.image?.id ?? null,
+    imageProperties: r.image?.properties_coerced ?? r.image?.properties ?? {},
+    hints:
+      r.scheduler_hints &&
+      Object.fromEntries(Object.entries(r.scheduler_hints as Json).map(([key, value]) => [key, Array.isArray(value) ? value : [value]])),
+    group: r.instance_group && groupOf(r.instance_group),
+    triedHosts: r.retry?.hosts ?? [],
+    destination: r.requested_destination && {
+      cell: r.requested_destination.cell ?? null,
+      allowCrossCellMove: r.requested_destination.allow_cross_cell_move ?? false,
+    },
+  };
+}
+const wholeNumber = (text: string) => {
+  try {
+    return pythonInt(text);
+  } catch {
+    return Number.NaN;
+  }
+};
+function groupOf(group: Json): Group {
+  const members: readonly string[] = group.members ?? [];
+  return {
+    policy: group.policy,
+    maxPerHost: wholeNumber(String(group.rules?.max_server_per_host ?? 1)),
+    hosts: new Set(group.hosts ?? []),
+    membersOn: ({ instances }) => new Set(members.filter((uuid) => instances.has(uuid))).size,
+  };
+}
+
+export function optionsOf(config: Json = {}): FilterOptions {
+  const { filter_scheduler: scheduler = {}, metrics = {}, DEFAULT: common = {} } = config;
+  const given: { [K in keyof FilterOptions]: FilterOptions[K] | undefined } = {
+    serviceDownTime: common.service_down_time,
+    defaultZone: common.default_availability_zone,
+    imageDefaultArchitecture: scheduler.image_properties_default_architecture,
+    maxIoOpsPerHost: scheduler.max_io_ops_per_host,
+    maxInstancesPerHost: scheduler.max_instances_per_host,
+    isolatedHosts: scheduler.isolated_hosts,
+    isolatedImages: scheduler.isolated_images,
+    restrictIsolatedHosts: scheduler.restrict_isolated_hosts_to_isolated_images,
+    isolationNamespace: scheduler.aggregate_image_properties_isolation_namespace,
+    isolationSeparator: scheduler.aggregate_image_properties_isolation_separator,
+    metricsWeights: metrics.weight_setting,
+    metricsRequired: metrics.required,
+    metricsUnavailable: metrics.weight_of_unavailable,
+    imagePropsWeights: scheduler.image_props_weight_setting,
+  };
+  return {
+    ...filterDefaults,
+    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<FilterOptions>),
+  };
+}
+
+export const askOf = (file: VectorFile, one: VectorCase): Ask => ({
+  wish: wishOf(file, one.request ?? {}),
+  now: Date.parse(one.now ?? file.now) * 1000,
+  options: optionsOf(one.config),
+  attestations: ((one.attestation?.response ?? []) as Json[]).map((item) => ({
+    host: item.host_name,
+    level: item.trust_lvl,
+    at: item.vtime,
+  })),
+});
