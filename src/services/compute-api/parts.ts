@@ -1,0 +1,20 @@
+import type { Database } from '../../db/engine.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { type QuotaDefaults, quotaDefaults } from './quota-defaults.ts';
+
+/** What the handlers of this room work with. */
+export interface ComputeParts {
+  readonly db: Database;
+  readonly clock: Clock;
+  /** Nova's [api] max_limit: the longest page; 1000 when absent. */
+  readonly maxLimit?: number;
+  /** Nova's service_down_time in seconds: a service silent for longer is down; 60 when absent. */
+  readonly serviceDownSeconds?: number;
+  /** Nova's [quota] options that differ from their defaults. */
+  readonly quotas?: Partial<QuotaDefaults>;
+}
+
+export const maxLimitOf = (parts: ComputeParts) => parts.maxLimit ?? 1000;
+export const serviceDownSecondsOf = (parts: ComputeParts) => parts.serviceDownSeconds ?? 60;
+/** What a project without limits of its own may have. */
+export const quotasOf = (parts: ComputeParts): QuotaDefaults => ({ ...quotaDefaults, ...parts.quotas });

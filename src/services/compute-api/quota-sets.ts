@@ -1,0 +1,83 @@
+import { dropLimits, limitsOf, setLimits, usageOf } from '../../db/tables/compute/quota-limits.ts';
+import { type Call, one, type Reply } from '../../http/call.ts';
+import { before } from '../../lib/answer.ts';
+import { invalidInput } from '../../model/errors.ts';
+import { quotaBelowUsage } from '../../model/errors-compute-api.ts';
+import { type ComputeParts, quotasOf } from './parts.ts';
+import { type QuotaResource, quotaResources } from './quota-defaults.ts';
+import { MAX_INT } from './shapes/flavors.ts';
+import { isYes } from './shapes/query.ts';
+import type { QuotaUpdate } from './shapes/quota-sets.ts';
+
+const ofFiles = (resource: QuotaResource) => resource.startsWith('injected_');
+/** Limits of networks that Nova once kept itself; nobody counts them now. */
+const ofNetworks = ['fixed_ips', 'floating_ips', 'security_groups', 'security_group_rules'] as const;
+
+/** A set in the form of its version: each resource as `show` gives it, the network ones without limit. */
+function quotaSet<T>(show: (resource: QuotaResource) => T, unlimited: T) {
+  return {
+    ...Object.fromEntries(quotaResources.map((name) => [name, ofFiles(name) ? before('2.57', show(name)) : show(name)])),
+    ...Object.fromEntries(ofNetworks.map((name) => [name, before('2.36', unlimited)])),
+  };
+}
+
+function target(call: Call<unknown>) {
+  const project = call.params.id ?? '';
+  call.allow({ project_id: project });
+  return { project, user: one(call, 'user_id') };
+}
+
+/** Shows the limits of a project, or of a user in it.  Spec: compute api-ref "Show A Quota". */
+export async function showQuota(parts: ComputeParts, call: Call): Promise<Reply> {
+  const { project, user } = target(call);
+  const limits = await limitsOf(parts.db.read, quotasOf(parts), project, user);
+  return { status: 200, body: { quota_set: { id: project, ...quotaSet((name) => limits[name], -1) } } };
+}
+
+/** Shows what a project has without limits of its own.  Spec: compute api-ref "List Default Quotas For Tenant". */
+export function showDefaultQuota(parts: ComputeParts, call: Call): Reply {
+  const limits = quotasOf(parts);
+  return { status: 200, body: { quota_set: { id: call.params.id ?? '', ...quotaSet((name) => limits[name], -1) } } };
+}
+
+/** Shows limits beside what is used of them.  Spec: compute api-ref "Show The Detail of Quota". */
+export async function showQuotaDetail(parts: ComputeParts, call: Call): Promise<Reply> {
+  const { project, user } = target(call);
+  const limits = await limitsOf(parts.db.read, quotasOf(parts), project, user);
+  const used = await usageOf(parts.db.read, project);
+  const show = (name: QuotaResource) => ({ in_use: used[name] ?? 0, limit: limits[name], reserved: 0 });
+  return { status: 200, body: { quota_set: { id: project, ...quotaSet(show, { in_use: 0, limit: -1, reserved: 0 }) } } };
+}
+
+/** Sets limits; below what is used only by force.  Throws invalidInput, quotaBelowUsage (400).  Spec: compute api-ref "Update Quotas". */
+export async function updateQuota(parts: ComputeParts, call: Call<QuotaUpdate>): Promise<Reply> {
+  const { project, user } = target(call);
+  const wish = call.body.quota_set;
+  const limits: Partial<Record<QuotaResource, number>> = {};
+  for (const name of quotaResources) {
+    const given = wish[name];
+    if (given !== undefined) limits[name] = limitFrom(given, name);
+  }
+  const used = await usageOf(parts.db.read, project);
+  for (const [resource, limit] of Object.entries(limits)) {
+    const now = used[resource] ?? 0;
+    if (!isYes(wish.force) && limit !== -1 && limit < now) throw quotaBelowUsage({ resource, limit, used: now });
+  }
+  await parts.db.transaction((tx) => setLimits(tx, parts.db.kind, project, user ?? '', limits));
+  const all = await limitsOf(parts.db.read, quotasOf(parts), project, user);
+  return { status: 200, body: { quota_set: quotaSet((name) => all[name], -1) } };
+}
+
+function limitFrom(given: number | string, name: string): number {
+  const limit = Number(given);
+  if (limit < -1 || limit > MAX_INT)
+    throw invalidInput({ why: `Invalid input for field/attribute ${name}. Value: ${given}. It must be from -1 to ${MAX_INT}` });
+  return limit;
+}
+
+/** Puts a project with its users, or one user, back to the defaults.  Spec: compute api-ref "Revert Quotas To Defaults". */
+export async function removeQuota(parts: ComputeParts, call: Call): Promise<Reply> {
+  const { project, user } = target(call);
+  await parts.db.transaction((tx) => dropLimits(tx, project, user));
+  return { status: 202 };
+}

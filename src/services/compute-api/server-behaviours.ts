@@ -1,0 +1,60 @@
+import { atLeast, type Version } from '../../lib/shape.ts';
+
+// What servers do differently from some version on. Handlers ask these names; no handler compares versions.
+const since = (from: Version) => (version: Version) => atLeast(version, from);
+
+/** Older requests store the name as the description when they say none (they cannot). */
+export const descriptionIsOwn = since('2.19');
+/** A list filtered by a status that nobody knows is a 400, before: empty. */
+export const unknownStatusIsRefused = since('2.38');
+
+/** List filters that everybody may use; the others are for those whom `servers:allow_all_filters` trusts, and dropped silently else. */
+const openFilters: readonly (readonly [since: Version, words: readonly string[]])[] = [
+  ['2.1', ['reservation_id', 'name', 'status', 'image', 'flavor', 'ip', 'changes-since', 'all_tenants']],
+  ['2.5', ['ip6']],
+  ['2.26', ['tags', 'tags-any', 'not-tags', 'not-tags-any']],
+  ['2.66', ['changes-before']],
+  ['2.73', ['locked']],
+  [
+    '2.83',
+    [
+      'availability_zone',
+      'config_drive',
+      'key_name',
+      'created_at',
+      'launched_at',
+      'terminated_at',
+      'power_state',
+      'task_state',
+      'vm_state',
+      'progress',
+      'user_id',
+    ],
+  ],
+  ['2.90', ['hostname']],
+];
+export const filtersForAll = (version: Version): ReadonlySet<string> =>
+  new Set(openFilters.flatMap(([from, words]) => (atLeast(version, from) ? words : [])));
+
+/** Words that are filters only from some version on, for everybody. */
+const youngFilters: Readonly<Record<string, Version>> = {
+  tags: '2.26',
+  'tags-any': '2.26',
+  'not-tags': '2.26',
+  'not-tags-any': '2.26',
+  'changes-before': '2.66',
+  locked: '2.73',
+};
+export const filterExists = (word: string, version: Version) => {
+  const from = youngFilters[word];
+  return from === undefined || atLeast(version, from);
+};
+/** Whether a server list can be sorted by whether servers are locked. */
+export const sortsByLocked = since('2.73');
+
+/** The history of a server outlives it. */
+export const historyOutlivesServer = since('2.21');
+/** Whoever may see an action sees its events, before: only those whom `os-instance-actions:events` trusts. */
+export const ownerSeesEvents = since('2.51');
+/** Action lists are paged and can be asked for a span of time. */
+export const actionsArePaged = since('2.58');

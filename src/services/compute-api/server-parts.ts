@@ -1,0 +1,68 @@
+import type { Bus } from '../../bus/bus.ts';
+import type { Database } from '../../db/engine.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import type { ImageSnapshot, RequestedNetworks, Server } from '../../model/server.ts';
+import { quotaDefaults } from './quota-defaults.ts';
+
+/** On whose behalf a neighbour is asked while a request is served. */
+export interface Asker {
+  readonly token: string | null;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly requestId: string;
+}
+
+/** What servers ask of the image service. */
+export interface ImagePort {
+  /** The image as the asker sees it, or undefined when there is none. Throws neighbourUnavailable. */
+  show(id: string, asker: Asker): Promise<ServerImage | undefined>;
+}
+export interface ServerImage extends ImageSnapshot {
+  /** 'active' when it can be booted. */
+  readonly status: string;
+}
+
+/** What servers ask of the network service. */
+export interface NetworkPort {
+  /** Looks whether these networks, ports, addresses and security groups are there and free for so many servers.
+   *  Answers what stands in the server's row: for ports their network as well.
+   *  Throws CloudErrors of kind invalid (400), forbidden (403: ports quota, external networks) or conflict (409: ambiguous networks). */
+  validate(asked: RequestedNetworks, more: NetworkCheck): Promise<RequestedNetworks>;
+}
+export interface NetworkCheck {
+  readonly asker: Asker;
+  /** How many servers will be made. */
+  readonly servers: number;
+  /** Security groups by name or id. */
+  readonly securityGroups: readonly string[];
+  /** Whether the asker may use external networks. */
+  readonly externalAllowed: boolean;
+}
+
+/** What the server routes work with. */
+export interface ServerParts {
+  readonly db: Database;
+  readonly bus: Pick<Bus, 'ring'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly images: ImagePort;
+  readonly networks: NetworkPort;
+  /** The newest lines of a server's serial console, all that are kept without `lines`. Throws CloudErrors: conflict when the host does not answer. */
+  readonly console: (server: Server, lines: number | null) => Promise<string>;
+  /** Nova's [api] max_limit: the longest page; 1000 when absent. */
+  readonly maxLimit?: number;
+  /** Nova's service_down_time in seconds; 60 when absent. */
+  readonly serviceDownSeconds?: number;
+  /** Nova's [quota] options that differ from their defaults. */
+  readonly quotas?: Readonly<Partial<Record<string, number>>>;
+  /** Nova's [api] enable_instance_password; true when absent. */
+  readonly showPasswords?: boolean;
+}
+
+/** Every limit as configured for projects without limits of their own. */
+export function defaultLimits(parts: Pick<ServerParts, 'quotas'>): Record<string, number> {
+  const limits: Record<string, number> = { ...quotaDefaults };
+  for (const [resource, limit] of Object.entries(parts.quotas ?? {})) if (limit !== undefined) limits[resource] = limit;
+  return limits;
+}

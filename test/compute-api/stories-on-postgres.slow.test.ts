@@ -1,0 +1,18 @@
+import { after, test } from 'node:test';
+import { requires } from '../requires.ts';
+import { startPostgres } from '../servers/postgres.ts';
+import { standOn } from '../support/compute-database.ts';
+
+// The stories of the compute API again, word for word, on PostgreSQL.
+const reason = requires('postgres');
+if (reason) test('the stories of the compute API on PostgreSQL', { skip: reason }, () => {});
+else {
+  const server = await startPostgres();
+  const { port, protocol, username } = new URL(server.url);
+  standOn(`${protocol.replace('+pymysql', '')}//${protocol.startsWith('mysql') ? 'root' : username}@127.0.0.1:${port}`);
+  after(() => server.stop());
+  await import('./flavors.test.ts');
+  await import('./keypairs.test.ts');
+  await import('./hosts.test.ts');
+  await import('./hostile.test.ts');
+}

@@ -1,0 +1,21 @@
+import { after, test } from 'node:test';
+import { standHousesOn } from '../core-house.ts';
+import { requires } from '../requires.ts';
+import { startPostgres } from '../servers/postgres.ts';
+import { ownDatabase, standOn } from '../support/compute-database.ts';
+
+// The stories of conductor, scheduler and agent again, word for word, on PostgreSQL.
+const reason = requires('postgres');
+if (reason) test('the core on postgres', { skip: reason }, () => {});
+else {
+  const server = await startPostgres();
+  const { port, protocol, username } = new URL(server.url);
+  standOn(`${protocol.replace('+pymysql', '')}//${protocol.startsWith('mysql') ? 'root' : username}@127.0.0.1:${port}`);
+  standHousesOn(async () => (await ownDatabase()).db);
+  after(() => server.stop());
+  await import('./build-a-server.test.ts');
+  await import('./build-fails.test.ts');
+  await import('./parallel-placing.test.ts');
+  await import('./agent-restarts.test.ts');
+  await import('./vanished-jobs.test.ts');
+}

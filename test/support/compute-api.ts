@@ -1,0 +1,112 @@
+import type { Database } from '../../src/db/engine.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { type FrontDoor, openFrontDoor } from '../../src/http/front-door.ts';
+import { type ManualClock, manualClock } from '../../src/lib/clock.ts';
+import { silentLog } from '../../src/lib/log.ts';
+import { type Caller, nobody } from '../../src/model/caller.ts';
+import { notAuthenticated } from '../../src/model/errors.ts';
+import { type ComputeApiParts, createComputeApp } from '../../src/services/compute-api/app.ts';
+import { ownDatabase } from './compute-database.ts';
+
+export const ADMIN_PROJECT = 'a'.repeat(32);
+export const DEMO_PROJECT = 'd'.repeat(32);
+const person = (userId: string, projectId: string, roles: string[]): Caller => ({ ...nobody, userId, userName: userId, projectId, roles });
+
+/** Callers by the token they send. */
+export const callers: Readonly<Record<string, Caller>> = {
+  admin: person('1'.repeat(32), ADMIN_PROJECT, ['admin', 'manager', 'member', 'reader']),
+  demo: person('2'.repeat(32), DEMO_PROJECT, ['member', 'reader']),
+  other: person('3'.repeat(32), 'e'.repeat(32), ['member', 'reader']),
+  roleless: person('4'.repeat(32), 'f'.repeat(32), []),
+};
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: bodies of every kind, looked into by assertions
+  readonly body: any;
+}
+export interface Ask {
+  /** Token; null for none. Default: admin. */
+  readonly as?: string | null;
+  /** Microversion; none when absent. */
+  readonly at?: string | undefined;
+  readonly body?: unknown;
+  /** A body sent as it is, instead of JSON. */
+  readonly raw?: string | Buffer;
+  readonly headers?: Record<string, string>;
+}
+
+export interface ComputeHouse {
+  readonly db: Database;
+  readonly clock: ManualClock;
+  readonly door: FrontDoor;
+  /** `http://127.0.0.1:port`, without a slash. */
+  readonly origin: string;
+  /** Calls `METHOD /path`; paths that begin with /v2 are taken as they are, others are under /v2.1. */
+  ask(place: string, more?: Ask): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/** Neighbours of a cloud without any image, where every network asked for is fine and consoles are empty; nobody hears the bell. */
+const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'console'> = {
+  bus: { ring() {} },
+  images: { show: async () => undefined },
+  networks: { validate: async (asked) => asked },
+  console: async () => '',
+};
+
+/** The compute API on a database of its own and a real socket, with a table of callers instead of an identity service. */
+export async function openComputeHouse(more: Partial<ComputeApiParts> & { policy?: Record<string, string> } = {}): Promise<ComputeHouse> {
+  const { policy, ...parts } = more;
+  const { db, drop } = await ownDatabase();
+  await migrate(db);
+  const clock = manualClock();
+  const app = await createComputeApp({
+    parts: { ...neighbours, db, clock, log: silentLog, ...parts },
+    checkToken: async (token) => {
+      const caller = Object.hasOwn(callers, token) ? callers[token] : undefined;
+      if (!caller) throw notAuthenticated({});
+      return caller;
+    },
+    ...(policy ? { policyOverrides: policy } : {}),
+    log: silentLog,
+    identityUrl: 'http://identity.example/v3',
+  });
+  const door = await openFrontDoor({ apps: [app], plain: () => false, host: '127.0.0.1', port: 0 });
+  const origin = `http://127.0.0.1:${door.address.port}`;
+  return {
+    db,
+    clock,
+    door,
+    origin,
+    async ask(place, { as = 'admin', at, body, raw, headers } = {}) {
+      const [method = 'GET', path = '/'] = place.split(' ');
+      const response = await fetch(`${origin}${path.startsWith('/v2') ? '' : '/v2.1'}${path}`, {
+        method,
+        redirect: 'manual',
+        headers: {
+          ...(as === null ? {} : { 'x-auth-token': as }),
+          ...(at ? { 'openstack-api-version': `compute ${at}` } : {}),
+          ...(body !== undefined || raw !== undefined ? { 'content-type': 'application/json' } : {}),
+          ...headers,
+        },
+        ...(raw !== undefined ? { body: raw as never } : body !== undefined ? { body: JSON.stringify(body) } : {}),
+      });
+      const text = await response.text();
+      let value: unknown;
+      try {
+        value = text === '' ? undefined : JSON.parse(text);
+      } catch {
+        value = undefined;
+      }
+      return { status: response.status, headers: response.headers, text, body: value };
+    },
+    async close() {
+      await door.close();
+      await app.close();
+      await drop();
+    },
+  };
+}
