@@ -52,12 +52,15 @@ function sectionsOf(parsed: Record<string, unknown>): Map<string, Map<string, st
   for (const [key, value] of Object.entries(parsed)) {
     if (value !== null && typeof value === 'object' && !Array.isArray(value)) {
       const section = new Map(sections.get(key));
-      for (const [name, inner] of Object.entries(value)) section.set(name, String(inner));
+      for (const [name, inner] of Object.entries(value)) section.set(name, lastOf(inner));
       sections.set(key, section);
-    } else sections.get('DEFAULT')?.set(key, String(value));
+    } else sections.get('DEFAULT')?.set(key, lastOf(value));
   }
   return sections;
 }
+
+/** Of an option given twice the last one counts, as with oslo.config. */
+const lastOf = (value: unknown): string => String(Array.isArray(value) ? value.at(-1) : value);
 
 function read(option: Option, raw: string): string | number | boolean | string[] {
   const where = `[${option.section}] ${option.name} = ${raw}`;

@@ -38,7 +38,7 @@ export const options = {
     name: 'state_path',
     kind: 'text',
     default: null,
-    help: 'Where an agent keeps guests; DATA-DIR/agent when absent.',
+    help: 'Where a part keeps its files when --data-dir does not say; with `kilonova up`: where the agent keeps guests.',
   }),
   computeDriver: option({
     section: 'DEFAULT',
@@ -75,7 +75,7 @@ export const options = {
     kind: 'integer',
     default: 1,
     min: 1,
-    help: 'API worker processes of `kilonova api`.',
+    help: 'Worker processes of `kilonova api`; they share its port.',
   }),
   metadataListen: option({
     section: 'DEFAULT',
@@ -98,7 +98,7 @@ export const options = {
     kind: 'integer',
     default: 1,
     min: 1,
-    help: 'Worker processes of `kilonova metadata`.',
+    help: 'Worker processes of `kilonova metadata`; beside the API (enabled_apis) one serves.',
   }),
   ec2Workers: option({
     section: 'DEFAULT',

@@ -25,11 +25,15 @@ export function keepSecrets(dataDir: string): Secrets {
 }
 
 function readSecrets(path: string): Partial<Record<string, string>> {
+  let cause: unknown;
   try {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (value !== null && typeof value === 'object') return value as Partial<Record<string, string>>;
-  } catch (cause) {
-    throw new Error(`${path} is damaged; restore it from a copy, or remove the data dir to begin a new cloud.`, { cause });
+    if (value !== null && typeof value === 'object' && !Array.isArray(value) && Object.values(value).every(isSecret))
+      return value as Partial<Record<string, string>>; // just looked at
+  } catch (reason) {
+    cause = reason;
   }
-  throw new Error(`${path} is damaged; restore it from a copy, or remove the data dir to begin a new cloud.`);
+  throw new Error(`${path} is damaged; restore it from a copy, or remove the data dir to begin a new cloud.`, { cause });
 }
+
+const isSecret = (value: unknown) => typeof value === 'string' && value !== '';

@@ -28,9 +28,12 @@ export const imagePrograms: readonly SystemProgram[] = [
   { program: 'depmod', package: 'kmod', why: "orders its kernel's modules" },
 ];
 
-/** Looks through PATH and the system's own places. */
+/** The one log of a set-up: the launcher's when there is one, else in the data dir. */
+export const setupLog = (dataDir: string): string => process.env.KILONOVA_SETUP_LOG ?? join(dataDir, 'setup.log');
+
+/** Looks through PATH, and the folders of administration, which are not on every user's. */
 export function findProgram(program: string): string | undefined {
-  for (const dir of [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/bin', '/bin']) {
+  for (const dir of [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin']) {
     if (dir === '') continue;
     try {
       accessSync(join(dir, program), constants.X_OK);

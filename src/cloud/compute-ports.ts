@@ -1,0 +1,63 @@
+import type { Bus } from '../bus/bus.ts';
+import { computeAgentContract } from '../bus/contracts/compute-agent.ts';
+import { type ImageClient, snapshotOf } from '../clients/image.ts';
+import { CloudError } from '../model/errors.ts';
+import type { Server } from '../model/server.ts';
+import type { ImagePort } from '../services/compute-api/server-parts.ts';
+
+/** The image service as the compute API asks it: with the user's own token, so that others' private images are not there. */
+export const imagePort = (images: ImageClient): ImagePort => ({
+  async show(id, asker) {
+    try {
+      const image = await images.show(id, asker.token === null ? {} : { token: asker.token });
+      if (image.status !== 'active' || image.diskFormat === null) return { ...emptySnapshot(id, image.name ?? ''), status: image.status };
+      return { ...snapshotOf(image), status: image.status };
+    } catch (cause) {
+      if (cause instanceof CloudError && cause.kind === 'notFound') return undefined;
+      throw cause;
+    }
+  },
+});
+
+const emptySnapshot = (id: string, name: string) => ({
+  id,
+  name,
+  diskFormat: 'raw' as const,
+  containerFormat: 'bare',
+  sizeBytes: 0,
+  hashAlgo: '',
+  hashValue: '',
+  minDiskGiB: 0,
+  minMemoryMiB: 0,
+  properties: {},
+});
+
+/** Bytes of a console that are asked for at most. */
+const CONSOLE_BYTES = 256 * 1024;
+
+/** A server's console, asked of its agent. Throws conflict when the server has no host or the host does not answer. */
+export const consolePort =
+  (bus: Bus) =>
+  async (server: Server, lines: number | null): Promise<string> => {
+    const notReady = (cause?: unknown) =>
+      new CloudError('server.not_ready', 'conflict', `Instance ${server.uuid} is not ready`, { id: server.uuid }, { cause });
+    if (!server.host) throw notReady();
+    let data: string;
+    try {
+      const answer = await bus.ask(
+        computeAgentContract,
+        'consoleOutput',
+        { uuid: server.uuid, maxBytes: CONSOLE_BYTES },
+        { host: server.host, timeoutMs: 10_000 },
+      );
+      data = answer.data;
+    } catch (cause) {
+      if (cause instanceof CloudError && (cause.kind === 'notFound' || cause.kind === 'unavailable')) throw notReady(cause);
+      throw cause;
+    }
+    const text = Buffer.from(data, 'base64').toString('utf8');
+    if (lines === null) return text;
+    if (lines === 0) return '';
+    const all = text.endsWith('\n') ? text.slice(0, -1).split('\n') : text.split('\n');
+    return all.slice(-lines).join('\n') + (text.endsWith('\n') ? '\n' : '');
+  };

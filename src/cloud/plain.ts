@@ -1,0 +1,40 @@
+import type { ServerResponse } from 'node:http';
+import type { Plain } from '../http/front-door.ts';
+
+/** Each part by name, with what is wrong with it or null. */
+export type Health = () => Promise<Readonly<Record<string, string | null>>>;
+
+/** What stands at the front door besides the APIs: `/healthz`, `/metrics`, and the list of compute's versions at `/`. */
+export function plainRoutes(options: {
+  health: Health;
+  metrics: () => Promise<string>;
+  versions: (origin: string) => object;
+  publicUrl: string | undefined;
+}): Plain {
+  const json = (response: ServerResponse, status: number, value: object) => {
+    const body = Buffer.from(JSON.stringify(value));
+    response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
+  };
+  return (request, response, path) => {
+    if (path === '/' || path === '/versions') {
+      const origin = options.publicUrl ?? `http://${/^[\w.:[\]-]+$/.test(request.headers.host ?? '') ? request.headers.host : 'localhost'}`;
+      json(response, 200, options.versions(origin.replace(/\/+$/, '')));
+      return true;
+    }
+    if (path === '/healthz') {
+      options.health().then(
+        (parts) => json(response, Object.values(parts).every((wrong) => wrong === null) ? 200 : 503, { parts }),
+        () => json(response, 503, { parts: { health: 'could not be asked' } }),
+      );
+      return true;
+    }
+    if (path === '/metrics') {
+      options.metrics().then(
+        (text) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text),
+        () => response.writeHead(500).end(),
+      );
+      return true;
+    }
+    return false;
+  };
+}

@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process';
+import { startHouse, waitFor } from '../house/running.ts';
+import { bootServer } from './cloud.ts';
+import { figure, percentile } from './figure.ts';
+
+const RUNS = 3;
+
+/** POST to a running QEMU and to its login prompt, with the image in the cache; and what an emulator's own start takes here. */
+export async function benchQemu(): Promise<void> {
+  const house = await startHouse({ args: ['--hypervisor', 'qemu'] });
+  try {
+    const client = await house.as('demo');
+    let image: { id: string } | undefined;
+    await waitFor(
+      async () => {
+        const { images } = (
+          await client.image.ask<{ images: { id: string; name: string; container_format: string; kilonova_placeholder?: string }[] }>(
+            'GET',
+            '/v2/images?status=active',
+          )
+        ).body;
+        image = images.find((one) => one.container_format === 'bare' && one.kilonova_placeholder === undefined);
+        return image !== undefined;
+      },
+      300_000,
+      () => `the tiny image did not appear:\n${house.output()}`,
+      500,
+    );
+    const { flavors } = (await client.compute.ask<{ flavors: { id: string; name: string }[] }>('GET', '/flavors')).body;
+    const wish = { imageRef: image?.id ?? '', flavorRef: flavors.find((flavor) => flavor.name === 'k1.nano')?.id ?? '' };
+    const running: number[] = [];
+    const login: number[] = [];
+    for (let run = 0; run <= RUNS; run++) {
+      const start = performance.now();
+      const { id, activeMs } = await bootServer(client, `guest-${run}`, wish);
+      await waitFor(
+        async () => {
+          const answer = await client.compute.ask<{ output: string }>('POST', `/servers/${id}/action`, {
+            body: { 'os-getConsoleOutput': {} },
+            expect: [200, 404, 409],
+          });
+          return answer.status === 200 && /login:\s*$/m.test(answer.body.output);
+        },
+        120_000,
+        () => 'no login prompt',
+        100,
+      );
+      if (run > 0) {
+        running.push(activeMs);
+        login.push(performance.now() - start);
+      }
+      await client.compute.ask('DELETE', `/servers/${id}`);
+      await waitFor(
+        async () => (await client.compute.ask('GET', `/servers/${id}`, { expect: [200, 404] })).status === 404,
+        30_000,
+        () => 'not deleted',
+      );
+    }
+    const emulator: number[] = [];
+    for (let run = 0; run < 5; run++) emulator.push(await emulatorStart());
+    const common = { hypervisor: 'qemu', image: 'tiny, cached', memoryMiB: 128, runs: RUNS, statistic: 'median' };
+    figure('qemu.emulator_start', percentile(emulator, 0.5), 'ms', {
+      what: 'qemu-system-x86_64 alone to its QMP greeting',
+      runs: 5,
+      statistic: 'median',
+    });
+    figure('qemu.post_to_active', percentile(running, 0.5), 'ms', common);
+    figure('qemu.post_to_login', percentile(login, 0.5), 'ms', common);
+  } finally {
+    await house.stop();
+    await house.remove();
+  }
+}
+
+/** How long the bare emulator takes to answer on its control channel. */
+async function emulatorStart(): Promise<number> {
+  const start = performance.now();
+  const child = spawn(
+    'qemu-system-x86_64',
+    ['-nodefaults', '-display', 'none', '-S', '-m', '128', '-accel', 'tcg,tb-size=32', '-qmp', 'stdio'],
+    { stdio: ['pipe', 'pipe', 'ignore'] },
+  );
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const took = performance.now() - start;
+  child.kill('SIGKILL');
+  return took;
+}
