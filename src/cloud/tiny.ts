@@ -12,39 +12,41 @@ export interface TinyImage {
 }
 export const buildingMark = (dataDir: string): string => join(dataDir, 'tiny-image.building');
 
-/** Builds it, or answers the one that is there; undefined (and a sentence) where it cannot be built. */
+/** Builds it, or takes the one that is there, and hands it to `offer`; says a sentence where it cannot be built. Who waits for the image may look at the mark:
+ *  while that stands, the image has not been offered yet. */
 export async function keepTinyImage(options: {
   dataDir: string;
   log: Log;
   say: (line: string) => void;
   install: boolean;
   signal: AbortSignal;
-}): Promise<TinyImage | undefined> {
+  offer: (image: TinyImage) => Promise<void>;
+}): Promise<void> {
   const { dataDir, say } = options;
   if (!existsSync('/etc/debian_version')) {
     say('the tiny image is built from Debian packages, and this is not Debian: give any qcow2 with --image FILE');
-    return undefined;
+    return;
   }
   writeFileSync(buildingMark(dataDir), '', { mode: 0o600 });
   try {
     const missing = await installPrograms(imagePrograms, { allowed: options.install, say, logFile: setupLog(dataDir) });
     if (missing.length > 0) {
       say('the tiny image is not built: programs are missing. Give any qcow2 with --image FILE');
-      return undefined;
+      return;
     }
     const { buildTinyImage } = await import('./tiny-image.ts');
-    return await buildTinyImage({
+    const built = await buildTinyImage({
       outDir: join(dataDir, 'tiny-image'),
       workDir: join(dataDir, 'tiny-image.work'),
       log: options.log,
       signal: options.signal,
     });
+    if (!options.signal.aborted) await options.offer(built);
   } catch (cause) {
     if (!options.signal.aborted) {
       options.log.error({ err: cause }, 'the tiny image could not be built');
       say(`the tiny image could not be built: ${cause instanceof Error ? cause.message : String(cause)}`);
     }
-    return undefined;
   } finally {
     rmSync(buildingMark(dataDir), { force: true });
   }

@@ -177,11 +177,14 @@ async function start(
   undo.push(() => ending.abort());
   const image =
     hypervisor.kind === 'qemu' && !options.image
-      ? keepTinyImage({ dataDir, log, say, install: options.install, signal: ending.signal })
-          .then(async (tiny) => {
-            if (tiny && !ending.signal.aborted) await seedBootImages(imageStore, tiny);
-          })
-          .catch((cause) => log.error({ err: cause }, 'the tiny image could not be offered'))
+      ? keepTinyImage({
+          dataDir,
+          log,
+          say,
+          install: options.install,
+          signal: ending.signal,
+          offer: (tiny) => seedBootImages(imageStore, tiny),
+        })
       : Promise.resolve();
   undo.push(() => image);
   undo.push(() => ending.abort());
