@@ -34,7 +34,7 @@ export function ec2MetaData(server: Server, version: string, options: RenderOpti
   return {
     'ami-id': imageWord('ami', server.imageId ?? ''),
     'ami-launch-index': String(server.launchIndex),
-    'ami-manifest-path': 'FIXME',
+    'ami-manifest-path': 'FIXME', // Nova's own answer, word for word: there is no manifest, and clients have always been told this
     'instance-id': `i-${hex8(server.id)}`,
     hostname,
     'local-ipv4': fixed,
