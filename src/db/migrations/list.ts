@@ -4,6 +4,7 @@ import { identity } from './0003-identity.ts';
 import { image } from './0004-image.ts';
 import { network } from './0005-network.ts';
 import { tokenKeys } from './0006-token-keys.ts';
+import { computeNouns } from './0007-compute-nouns.ts';
 import type { Migration } from './migration.ts';
 
 /** Every step of the schema, in the order in which they run. Names never change. */
@@ -14,4 +15,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-image': image,
   '0005-network': network,
   '0006-token-keys': tokenKeys,
+  '0007-compute-nouns': computeNouns,
 };

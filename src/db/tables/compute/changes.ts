@@ -4,7 +4,7 @@ import { insertRows } from '../../prepared.ts';
 
 /** One line of the change feed. `noun` and `what` say what happened to `key`; `body` is plain data readers may need. */
 export interface NewChange {
-  readonly noun: 'server' | 'host' | 'service' | 'flavor' | 'keypair' | 'server-group';
+  readonly noun: 'server' | 'host' | 'service' | 'flavor' | 'keypair' | 'server-group' | 'aggregate';
   /** uuid of the server, name of the host ... */
   readonly key: string;
   readonly what: string;

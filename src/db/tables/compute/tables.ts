@@ -250,6 +250,71 @@ export interface DecisionsTable {
   /** { seen, filters: [{ name, before, after, reasons: [{ why, hosts }] }], nearestMiss, smallestChange }. */
   reasons: JsonText;
 }
+/** A set of hosts with metadata that filters and weighers read. Its zone is the metadata's `availability_zone`. */
+export interface AggregatesTable {
+  id: Generated<number>;
+  uuid: string;
+  name: string;
+  metadata: JsonText;
+  created_at: At;
+  updated_at: At | null;
+}
+export interface AggregateHostsTable {
+  aggregate_id: number;
+  host: string;
+}
+/** One move of a server. `type`: 'migration' | 'resize' | 'live-migration' | 'evacuation'; `status` in Nova's words. */
+export interface ServerMigrationsTable {
+  id: Generated<number>;
+  uuid: string;
+  server_uuid: string;
+  project_id: string;
+  user_id: string;
+  type: string;
+  status: string;
+  source_host: string | null;
+  source_node: string | null;
+  dest_host: string | null;
+  dest_node: string | null;
+  dest_ip: string | null;
+  /** Flavors as in `servers.flavor`; null where the move changes none. */
+  old_flavor: JsonText | null;
+  new_flavor: JsonText | null;
+  /** { memoryTotal, memoryProcessed, memoryRemaining, diskTotal, diskProcessed, diskRemaining } in bytes, as far as known. */
+  progress: JsonText;
+  created_at: At;
+  updated_at: At | null;
+}
+/** One disk of a server: Nova's block device mapping. Rows go when the disk is detached or the server deleted. */
+export interface BlockDevicesTable {
+  id: Generated<number>;
+  uuid: string;
+  server_uuid: string;
+  /** 'image' | 'volume' | 'snapshot' | 'blank' */
+  source_type: string;
+  /** 'local' | 'volume' */
+  destination_type: string;
+  /** 0: the root disk; null: none of the bootable. */
+  boot_index: number | null;
+  /** '/dev/vda'; null until named. */
+  device_name: string | null;
+  disk_bus: string | null;
+  device_type: string | null;
+  guest_format: string | null;
+  volume_size_gib: number | null;
+  volume_type: string | null;
+  image_id: string | null;
+  snapshot_id: string | null;
+  volume_id: string | null;
+  /** The volume service's attachment; null until made. */
+  attachment_id: string | null;
+  /** Its connection_info; never shown to tenants. */
+  connection: JsonText | null;
+  delete_on_termination: Bool;
+  tag: string | null;
+  created_at: At;
+  updated_at: At | null;
+}
 /** What changed; written in the transaction that changes it. A sequencer numbers committed rows; consumers read by that number. */
 export interface ChangesTable {
   id: Generated<number>;
@@ -291,4 +356,8 @@ export interface ComputeTables {
   decisions: DecisionsTable;
   changes: ChangesTable;
   leases: LeasesTable;
+  aggregates: AggregatesTable;
+  aggregate_hosts: AggregateHostsTable;
+  server_migrations: ServerMigrationsTable;
+  block_devices: BlockDevicesTable;
 }
