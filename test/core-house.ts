@@ -18,7 +18,7 @@ import { createFakeDriver, type FakeDriverOptions } from '../src/hypervisors/fak
 import { type Clock, systemClock } from '../src/lib/clock.ts';
 import { newHexId, newRequestId, newUuid } from '../src/lib/ids.ts';
 import { type Log, silentLog } from '../src/lib/log.ts';
-import { JOBS_RING, type PowerServerInput } from '../src/model/jobs.ts';
+import { JOBS_RING } from '../src/model/jobs.ts';
 import { CELL_UUID, type NetworkInfo, type Server } from '../src/model/server.ts';
 import { type AgentOptions, agentDefaults } from '../src/services/compute-agent/parts.ts';
 import { type Agent, startAgent } from '../src/services/compute-agent/start.ts';
@@ -126,6 +126,9 @@ export async function openHouse(options: HouseOptions = {}) {
   const image = {
     show: async (id: string) => ({ id, diskFormat: 'raw', sizeBytes: imageBytes.length, hashAlgo: 'sha512', hashValue }),
     download: async () => Readable.from([imageBytes]),
+    async upload(_id: string, { data }: { data: Readable }) {
+      for await (const _chunk of data);
+    },
   };
   const house = {
     db,
@@ -316,7 +319,7 @@ export async function openHouse(options: HouseOptions = {}) {
       });
       bus.ring(JOBS_RING);
     },
-    async power(uuid: string, action: PowerServerInput['action']) {
+    async power(uuid: string, action: 'start' | 'stop' | 'reboot-soft' | 'reboot-hard') {
       const now = clock.now();
       const task = { start: 'powering-on', stop: 'powering-off', 'reboot-soft': 'rebooting', 'reboot-hard': 'rebooting_hard' }[action];
       const before = await house.server(uuid);
@@ -324,8 +327,9 @@ export async function openHouse(options: HouseOptions = {}) {
         await tx.updateTable('servers').set({ task_state: task }).where('uuid', '=', uuid).execute();
         const ctx = context();
         await insertActions(tx, [{ serverUuid: uuid, action, context: ctx, at: now }]);
-        const input = { serverUuid: uuid, action, vmStateBefore: before?.vmState ?? '' };
-        await insertJobs(tx, [{ kind: 'power-server', serverUuid: uuid, input, context: ctx, now }]);
+        const args = action.startsWith('reboot') ? { how: action.slice(7) } : {};
+        const input = { serverUuid: uuid, action, args, vmStateBefore: before?.vmState ?? '' };
+        await insertJobs(tx, [{ kind: 'act-on-server', serverUuid: uuid, input, context: ctx, now }]);
       });
       bus.ring(JOBS_RING);
     },

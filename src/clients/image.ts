@@ -22,6 +22,8 @@ export interface ImageClient {
   list(filters?: Readonly<Record<string, string>>, as?: AskAs): Promise<Image[]>;
   /** Registers an image without data. */
   create(wish: ImageWish, as?: AskAs): Promise<Image>;
+  /** Changes what is known of an image: words as the API has them, `{ disk_format: 'qcow2' }`. */
+  change(id: string, words: Readonly<Record<string, unknown>>, as?: AskAs): Promise<Image>;
   /** Sends the data. The stream is destroyed when the service refuses. */
   upload(id: string, data: Readable, as?: AskAs): Promise<void>;
   /** Removes the image; fine when it is gone. */
@@ -99,6 +101,16 @@ export function imageClient(service: Neighbour, more: { clock?: Clock; cacheMs?:
         ...(tags === undefined ? {} : { tags }),
       };
       return imageFrom((await service.ask('POST', '/v2/images', { ...options(as), body, expect: [201] })).body);
+    },
+    async change(id, words, as) {
+      forget(id);
+      const body = Object.entries(words).map(([word, value]) => ({
+        op: 'add',
+        path: `/${word.replaceAll('~', '~0').replaceAll('/', '~1')}`,
+        value,
+      }));
+      const headers = { 'content-type': 'application/openstack-images-v2.1-json-patch' };
+      return imageFrom((await service.ask('PATCH', place(id), { ...options(as), body, headers })).body);
     },
     async upload(id, data, as) {
       forget(id);

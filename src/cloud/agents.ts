@@ -71,4 +71,13 @@ const imagesOf = ({ images }: Neighbours): ImagePort => ({
     };
   },
   download: (id) => images.download(id),
+  async upload(id, { diskFormat, data }) {
+    try {
+      await images.change(id, { disk_format: diskFormat, container_format: 'bare' });
+    } catch (cause) {
+      data.destroy();
+      throw cause;
+    }
+    await images.upload(id, data);
+  },
 });

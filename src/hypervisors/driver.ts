@@ -31,6 +31,44 @@ export interface Driver {
   powerOn(guest: GuestSpec): Promise<void>;
   /** soft: by the guest's own shutdown, hard after `graceMs`; hard: reset of the machine from its record. */
   reboot(guest: GuestSpec, how: 'soft' | 'hard', graceMs: number): Promise<void>;
+  /** Stops the guest's CPUs; it stays in memory. Safe twice. */
+  pause(uuid: string): Promise<void>;
+  unpause(uuid: string): Promise<void>;
+  /** Memory to disk, then the guest is off; `resume` goes on where it was. Safe twice. */
+  suspend(uuid: string): Promise<void>;
+  resume(guest: GuestSpec): Promise<void>;
+  /** Sends the guest what makes its kernel write a crash dump (an NMI). */
+  crashDump(uuid: string): Promise<void>;
+  /** By the guest's own agent. Throws deedUnsupported when the guest has none. */
+  setPassword(uuid: string, password: string): Promise<void>;
+  /** Starts the guest from a rescue image, its own disks beside it. The image is in the cache. Safe twice. */
+  rescue(guest: GuestSpec, rescue: RescueSpec): Promise<void>;
+  /** Back to its own disks, running. */
+  unrescue(guest: GuestSpec): Promise<void>;
+  /** Plug and unplug while it runs; off: with the next start. `guest` is as it shall be afterwards. Safe twice. */
+  attachNic(guest: GuestSpec, nic: GuestNic): Promise<void>;
+  detachNic(guest: GuestSpec, portId: string): Promise<void>;
+  attachVolume(guest: GuestSpec, volume: GuestVolume): Promise<void>;
+  detachVolume(guest: GuestSpec, volumeId: string): Promise<void>;
+  /** Lets the guest see that its volume has grown. */
+  extendVolume(guest: GuestSpec, volumeId: string, sizeGiB: number): Promise<void>;
+  /** The root disk as it is now, whole, without its backing image; the guest may run on. */
+  snapshot(uuid: string, signal: AbortSignal): Promise<DiskSnapshot>;
+  /** Grows the guest's disks to what `guest` says; it is off. Never shrinks. */
+  resizeDisks(guest: GuestSpec): Promise<void>;
+  /** Real numbers of a guest, in Nova's words (2.48). Throws guestNotFound. */
+  diagnostics(uuid: string): Promise<GuestDiagnostics>;
+  /** Makes the disks of a guest that is off ready to be fetched by another host's driver of the same type. Safe twice. */
+  offerDisks(uuid: string): Promise<MoveOffer>;
+  /** Brings disks another host offers here. Safe twice; `progress` is called now and then. */
+  fetchDisks(guest: GuestSpec, offer: MoveOffer, signal: AbortSignal, progress: (moved: MoveProgress) => void): Promise<void>;
+  withdrawDisks(uuid: string): Promise<void>;
+  /** Gets ready to take a running guest over; answers where it shall be sent. Safe twice. `destroy` + `removeDisks` undo it. */
+  prepareIncoming(guest: GuestSpec): Promise<MoveOffer>;
+  /** Sends a running guest away; resolves when it runs there and no longer here. When it throws it runs on here. */
+  migrateLive(uuid: string, offer: MoveOffer, signal: AbortSignal, progress: (moved: MoveProgress) => void): Promise<void>;
+  /** Lets a live migration end even at the price of a longer pause. */
+  forceMigration(uuid: string): Promise<void>;
   /** Every guest this driver knows, also those without a record of ours (`known: false`): they are reported, never killed blindly. */
   guests(): Promise<readonly GuestInfo[]>;
   /** One guest, or undefined when there is none. */
@@ -103,6 +141,80 @@ export interface GuestNic {
   readonly nameServers: readonly string[];
 }
 
+/** A volume in a guest. What the volume service told to connect it by stands in `connection` and is for the driver alone. */
+export interface GuestVolume {
+  readonly volumeId: string;
+  /** As the guest may call it: '/dev/vdb'. */
+  readonly device: string;
+  readonly bus: string | null;
+  readonly readOnly: boolean;
+  /** 0: the guest boots from it; null: not bootable. */
+  readonly bootIndex: number | null;
+  readonly tag: string | null;
+  readonly sizeGiB: number;
+  /** { driver_volume_type: 'file', data: { device_path, format } } */
+  readonly connection: Readonly<Record<string, unknown>>;
+}
+export interface RescueSpec {
+  readonly image: ImageRef;
+  readonly kernel: ImageRef | null;
+  readonly ramdisk: ImageRef | null;
+  /** hw_rescue_device, hw_rescue_bus ... of the rescue image. */
+  readonly properties: Readonly<Record<string, string>>;
+  readonly configDrive: Readonly<Record<string, string>> | null;
+}
+export interface DiskSnapshot {
+  readonly diskFormat: 'qcow2' | 'raw';
+  readonly sizeBytes: number;
+  open(): Promise<Readable>;
+  /** Takes the copy away. Safe twice. */
+  discard(): Promise<void>;
+}
+/** How one driver finds what another one offers; plain data that crosses the bus, understood by drivers of one type only. */
+export type MoveOffer = Readonly<Record<string, unknown>>;
+/** Bytes of a move. */
+export interface MoveProgress {
+  readonly memoryTotal: number;
+  readonly memoryProcessed: number;
+  readonly memoryRemaining: number;
+  readonly diskTotal: number;
+  readonly diskProcessed: number;
+  readonly diskRemaining: number;
+}
+/** Null: not known. Times in nanoseconds, memory in MiB, uptime in seconds. */
+export interface GuestDiagnostics {
+  readonly state: PowerState;
+  readonly driver: string;
+  readonly hypervisor: string | null;
+  readonly hypervisorOs: string | null;
+  readonly uptime: number | null;
+  readonly configDrive: boolean;
+  readonly memoryMaxMiB: number | null;
+  readonly memoryUsedMiB: number | null;
+  readonly cpus: readonly { readonly id: number; readonly time: number | null; readonly utilisation: number | null }[];
+  readonly nics: readonly {
+    readonly mac: string;
+    readonly rxOctets: number;
+    readonly rxErrors: number;
+    readonly rxDrop: number;
+    readonly rxPackets: number;
+    readonly rxRate: number | null;
+    readonly txOctets: number;
+    readonly txErrors: number;
+    readonly txDrop: number;
+    readonly txPackets: number;
+    readonly txRate: number | null;
+  }[];
+  readonly disks: readonly {
+    readonly device: string;
+    readonly readBytes: number;
+    readonly readRequests: number;
+    readonly writeBytes: number;
+    readonly writeRequests: number;
+    readonly errors: number;
+  }[];
+}
+
 /** All that is needed to make and re-make one guest. Plain data: it crosses the bus and stands in the agent's journal. */
 export interface GuestSpec {
   readonly uuid: string;
@@ -129,6 +241,7 @@ export interface GuestSpec {
   readonly imageProperties: Readonly<Record<string, string>>;
   readonly extraSpecs: Readonly<Record<string, string>>;
   readonly nics: readonly GuestNic[];
+  readonly volumes: readonly GuestVolume[];
   /** Files of a config drive by path (`openstack/latest/meta_data.json` ...), base64; null: none. */
   readonly configDrive: Readonly<Record<string, string>> | null;
   /** Unix socket on which the agent answers this guest's requests to 169.254.169.254:80; null: no metadata. */

@@ -22,6 +22,11 @@ export const hypervisorMissing = row<{ program: string; install: string }>(
   'unavailable',
   (p) => `The program ${p.program} is missing. Install it with: ${p.install}`,
 );
+export const deedUnsupported = row<{ deed: string; why: string }>(
+  'guest.deed_unsupported',
+  'notImplemented',
+  (p) => `The hypervisor driver of this host cannot do this (${p.deed}): ${p.why}`,
+);
 export const networkUnsupported = row<{ why: string }>('guest.network_unsupported', 'invalid', (p) => p.why);
 export const tinyImageFailed = row<{ why: string }>(
   'guest.tiny_image_failed',

@@ -1,12 +1,13 @@
 import type { Micros } from '../lib/clock.ts';
 import type { JobContext } from './caller.ts';
 import type { WireError } from './errors.ts';
+import type { GuestActionName } from './guest-actions.ts';
 
 /** Every kind of durable job with its input: what compute-api writes in accept and the conductor reads. Plain data, no token. */
 export interface JobInputs {
   'build-server': BuildServerInput;
   'delete-server': DeleteServerInput;
-  'power-server': PowerServerInput;
+  'act-on-server': ActOnServerInput;
 }
 export type JobKind = keyof JobInputs;
 
@@ -28,13 +29,14 @@ export interface DeleteServerInput {
   readonly serverUuid: string;
   readonly force: boolean;
 }
-export interface PowerServerInput {
+export interface ActOnServerInput {
   readonly serverUuid: string;
-  readonly action: 'start' | 'stop' | 'reboot-soft' | 'reboot-hard';
+  readonly action: GuestActionName;
+  /** What the deed is given, as its shape in `guestDeeds` says; a password in it is wiped when the job ends. */
+  readonly args: Readonly<Record<string, unknown>>;
   /** vm_state to go back to when the action fails. */
   readonly vmStateBefore: string;
 }
-
 /** How a step of a job stands. `started` is written before the step has any effect. */
 export type StepMark = 'started' | 'finished' | 'undone';
 /** What is written down of a job on its way. */
@@ -62,9 +64,9 @@ export interface Job<K extends JobKind = JobKind> {
 }
 
 /** How long each kind may take before its server goes to ERROR with the reason, in seconds; an option overrides. */
-export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = { 'build-server': 1800, 'delete-server': 600, 'power-server': 300 };
+export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = { 'build-server': 1800, 'delete-server': 600, 'act-on-server': 300 };
 /** Jobs of one server run one after the other; one of a higher priority goes first and ends the others. */
-export const jobPriority: Readonly<Record<JobKind, number>> = { 'build-server': 0, 'delete-server': 100, 'power-server': 0 };
+export const jobPriority: Readonly<Record<JobKind, number>> = { 'build-server': 0, 'delete-server': 100, 'act-on-server': 0 };
 /** Word that wakes conductors to look at the job table. */
 export const JOBS_RING = 'jobs';
 /** Word that wakes readers of the change feed. */

@@ -76,6 +76,8 @@ export const hasFault = (status: string) => status === 'ERROR' || status === 'DE
 export interface ActionRule {
   readonly vm?: readonly VmState[];
   readonly task?: readonly (string | null)[];
+  /** Refused while one of these is in progress. */
+  readonly notTask?: readonly string[];
   /** Refused for locked servers, except to admins. */
   readonly lock: boolean;
   readonly hostNeeded: boolean;
@@ -83,23 +85,74 @@ export interface ActionRule {
 }
 const idle = [null];
 const living: readonly VmState[] = ['active', 'paused', 'suspended', 'stopped'];
+const pluggable: readonly VmState[] = ['active', 'paused', 'stopped', 'resized', 'soft-delete', 'shelved', 'shelved_offloaded'];
+/** What most actions ask: an unlocked server that was launched once, with nothing in progress. */
+const usual = { task: idle, lock: true, hostNeeded: false, launched: true } as const;
+const anyTime = { lock: false, hostNeeded: false, launched: false } as const;
+const console = {
+  notTask: ['deleting', 'migrating'],
+  lock: false,
+  hostNeeded: true,
+  launched: false,
+} as const;
 
 /** Which states allow which action.  Spec: compute api-ref, preconditions and 409 of each action. */
 export const actionRules = {
   delete: { lock: true, hostNeeded: false, launched: false },
-  start: { vm: ['stopped'], task: idle, lock: true, hostNeeded: true, launched: true },
-  stop: { vm: ['active', 'error'], task: idle, lock: true, hostNeeded: true, launched: true },
-  rebootSoft: { vm: ['active'], task: idle, lock: true, hostNeeded: false, launched: true },
+  forceDelete: { lock: true, hostNeeded: false, launched: false },
+  restore: { vm: ['soft-delete'], ...usual },
+  start: { vm: ['stopped'], ...usual, hostNeeded: true },
+  stop: { vm: ['active', 'error'], ...usual, hostNeeded: true },
+  rebootSoft: { vm: ['active'], ...usual },
   rebootHard: {
     vm: ['active', 'stopped', 'paused', 'suspended', 'error'],
+    ...usual,
     task: [null, 'rebooting', 'reboot_pending', 'reboot_started', 'resuming', 'rebooting_hard', 'unpausing', 'pausing', 'suspending'],
-    lock: true,
-    hostNeeded: false,
-    launched: true,
   },
+  pause: { vm: ['active'], ...usual },
+  unpause: { vm: ['paused'], ...usual },
+  suspend: { vm: ['active'], ...usual },
+  resume: { vm: ['suspended'], ...usual },
+  rescue: { vm: ['active', 'stopped', 'error'], ...usual },
+  unrescue: { vm: ['rescued'], ...usual },
+  changePassword: { vm: ['active'], ...usual },
+  rebuild: { vm: ['active', 'stopped', 'error'], ...usual },
+  evacuate: { vm: ['active', 'stopped', 'error'], lock: false, hostNeeded: false, launched: true },
+  resize: { vm: ['active', 'stopped'], ...usual, hostNeeded: true },
+  migrate: { vm: ['active', 'stopped'], ...usual, hostNeeded: true },
+  confirmResize: { vm: ['resized'], ...usual },
+  revertResize: { vm: ['resized'], ...usual },
+  liveMigrate: { vm: ['active', 'paused'], ...usual },
+  forceCompleteMigration: { vm: ['active'], ...usual, task: ['migrating'] },
+  abortMigration: { ...usual, task: ['migrating'] },
+  createImage: { vm: living, ...usual, lock: false },
+  createBackup: { vm: living, ...usual, lock: false },
+  shelve: { vm: living, ...usual },
+  shelveOffload: { vm: ['shelved'], ...usual },
+  unshelve: { vm: ['shelved', 'shelved_offloaded'], ...usual },
+  lock: anyTime,
+  unlock: anyTime,
+  resetState: anyTime,
+  injectNetworkInfo: { ...anyTime, lock: true },
+  triggerCrashDump: { vm: ['active', 'paused', 'rescued', 'resized', 'error'], ...usual, hostNeeded: true },
   consoleOutput: { lock: false, hostNeeded: true, launched: false },
+  remoteConsole: console,
+  addFixedIp: { ...anyTime, lock: true },
+  removeFixedIp: { ...anyTime, lock: true },
+  addFloatingIp: anyTime,
+  removeFloatingIp: anyTime,
+  addSecurityGroup: anyTime,
+  removeSecurityGroup: anyTime,
+  attachInterface: { vm: ['active', 'paused', 'stopped'], ...usual },
+  detachInterface: { vm: ['active', 'paused', 'stopped'], ...usual },
+  attachVolume: { vm: pluggable, ...usual },
+  detachVolume: { vm: pluggable, ...usual },
+  swapVolume: { vm: ['active', 'paused', 'resized'], ...usual },
+  attachShare: { vm: ['stopped'], ...anyTime },
+  detachShare: { vm: ['stopped', 'error'], ...anyTime },
   updateMetadata: { vm: living, lock: true, hostNeeded: false, launched: true },
   deleteMetadata: { vm: living, lock: true, hostNeeded: false, launched: true },
+  updateTags: { vm: living, ...anyTime },
 } as const satisfies Record<string, ActionRule>;
 export type Action = keyof typeof actionRules;
 
@@ -124,7 +177,23 @@ export function refusalOf(action: Action, server: State, asAdmin: boolean): Refu
     return { why: 'state', attribute: 'vm_state', value: server.vmState };
   }
   if (rule.task && !rule.task.includes(server.taskState)) return { why: 'state', attribute: 'task_state', value: server.taskState };
+  if (server.taskState !== null && rule.notTask?.includes(server.taskState))
+    return { why: 'state', attribute: 'task_state', value: server.taskState };
   if (rule.launched && server.launchedAt === null) return { why: 'state', attribute: 'launched_at', value: null };
   if (rule.hostNeeded && server.host === null) return { why: 'not-ready' };
   return undefined;
 }
+
+/** Task states that follow each other within one action, oldest first. */
+const sequences: readonly (readonly string[])[] = [
+  ['scheduling', 'networking', 'block_device_mapping', 'spawning'],
+  ['image_snapshot_pending', 'image_snapshot', 'image_pending_upload', 'image_uploading'],
+  ['image_backup', 'image_pending_upload', 'image_uploading'],
+  ['shelving', 'shelving_image_pending_upload', 'shelving_image_uploading', 'shelving_offloading'],
+  ['rebuilding', 'rebuild_block_device_mapping', 'rebuild_spawning'],
+  ['unshelving', 'spawning'],
+  ['resize_prep', 'resize_migrating', 'resize_migrated', 'resize_finish'],
+];
+/** Whether a server in one task state may go on to another, as word of its progress that comes late or twice must not turn it back. */
+export const goesOn = (from: string | null, to: string) =>
+  from !== null && sequences.some((words) => words.includes(from) && words.indexOf(to) > words.indexOf(from));

@@ -65,6 +65,7 @@ export function testGuest(image: ImageRef | null, more: Partial<GuestSpec> = {})
     imageProperties: {},
     extraSpecs: {},
     nics: [],
+    volumes: [],
     configDrive: null,
     metadataSocket: null,
     metadata: {},

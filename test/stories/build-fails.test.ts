@@ -84,9 +84,9 @@ const points: Record<string, readonly (readonly [string, Phase])[]> = {
     ['destroy', 'before'],
     ['destroy', 'middle'],
   ],
-  'power-server': [
-    ['power', 'before'],
-    ['power', 'middle'],
+  'act-on-server': [
+    ['act', 'before'],
+    ['act', 'middle'],
   ],
 };
 
@@ -108,7 +108,7 @@ for (const [kind, list] of Object.entries(points))
         try {
           const [uuid] = await house.create();
           let server = await house.settled(uuid!);
-          if (kind === 'power-server') {
+          if (kind === 'act-on-server') {
             await house.power(uuid!, 'stop');
             server = await house.settled(uuid!);
           }
@@ -119,11 +119,11 @@ for (const [kind, list] of Object.entries(points))
           await house.quiet();
           assert.ok(strikes <= 0, 'the point was never reached');
           // Died, or failed after the job was handed on to the agent: it goes on to its end. Failed before: everything is undone and the server says why.
-          const handedOn = ['place after', 'build middle', 'destroy middle', 'power middle'].includes(`${step} ${phase}`);
+          const handedOn = ['place after', 'build middle', 'destroy middle', 'act middle'].includes(`${step} ${phase}`);
           if (how === 'dies' || handedOn)
             assert.equal(
               server?.deleted ? 'deleted' : server?.vmState,
-              { 'build-server': 'active', 'power-server': 'stopped', 'delete-server': 'deleted' }[kind],
+              { 'build-server': 'active', 'act-on-server': 'stopped', 'delete-server': 'deleted' }[kind],
             );
           else assert.match(server?.fault?.message ?? '', /told to fail/);
           await house.until(house.audit, (wrong) => wrong.length === 0, 3000);

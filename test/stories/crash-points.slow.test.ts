@@ -35,8 +35,8 @@ const points = [
   'agent.disk.after',
   'agent.spawn.before',
   'agent.spawn.after',
-  'power-server.power.before',
-  'power-server.power.middle',
+  'act-on-server.act.before',
+  'act-on-server.act.middle',
   'delete-server.destroy.before',
   'delete-server.destroy.middle',
 ];

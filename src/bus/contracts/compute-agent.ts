@@ -1,5 +1,6 @@
 import { ask, tell } from '../bus.ts';
 import { type Static, Type } from '../schema.ts';
+import { deedNames } from './guest-deeds.ts';
 import { GuestShape, HostName, Micros, nullable, PowerStateName, Uuid } from './wire.ts';
 
 const RequestedNetworksShape = Type.Union(
@@ -53,12 +54,15 @@ export const DestroyCommand = Type.Object({
 });
 export type DestroyCommand = Static<typeof DestroyCommand>;
 
-export const PowerCommand = Type.Object({
+/** One of `guestDeeds`, for one step of a job. The same step of the same job twice is done once, and answered twice. */
+export const DeedCommand = Type.Object({
   ...command,
-  action: Type.Enum('start', 'stop', 'reboot-soft', 'reboot-hard'),
-  graceMs: Type.Integer(),
+  step: Type.String(),
+  deed: Type.Enum(...deedNames),
+  /** Checked against the deed's own shape by the agent. */
+  args: Type.Record(Type.Unknown()),
 });
-export type PowerCommand = Static<typeof PowerCommand>;
+export type DeedCommand = Static<typeof DeedCommand>;
 
 const GuestInfoShape = Type.Object({
   uuid: Type.String(),
@@ -77,7 +81,7 @@ export const computeAgentContract = {
   messages: {
     buildServer: tell(BuildCommand),
     destroyServer: tell(DestroyCommand),
-    powerServer: tell(PowerCommand),
+    doDeed: tell(DeedCommand),
     /** The newest bytes of a guest's console, base64. Throws guestNotFound. */
     consoleOutput: ask(Type.Object({ uuid: Uuid, maxBytes: Type.Integer({ minimum: 0 }) }), Type.Object({ data: Type.String() })),
     /** The guest as its hypervisor knows it: power, forwarded ports, screen; null when there is none. */

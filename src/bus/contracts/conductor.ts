@@ -36,7 +36,7 @@ const known = Type.Array(Uuid);
 
 /** What an agent has to say of one guest; kept in its journal and repeated until the answer says it was recorded. */
 export const AgentReport = Type.Object({
-  kind: Type.Enum('built', 'build-failed', 'destroyed', 'powered', 'power'),
+  kind: Type.Enum('built', 'build-failed', 'destroyed', 'deed', 'power'),
   /** Null for what happened by itself (`power`). */
   jobUuid: nullable(Uuid),
   uuid: Uuid,
@@ -49,6 +49,9 @@ export const AgentReport = Type.Object({
   phases: Type.Array(Type.Object({ name: Type.String(), startedAt: Micros, finishedAt: Micros, details: nullable(Type.String()) })),
   power: nullable(PowerStateName),
   details: nullable(Type.String()),
+  /** Of a deed: the step of the job that asked for it, and what the deed answers. */
+  step: nullable(Type.String()),
+  result: nullable(Type.Record(Type.Unknown())),
 });
 export type AgentReport = Static<typeof AgentReport>;
 
@@ -77,7 +80,7 @@ export const conductorContract = {
     reportHost: tell(Type.Object({ ...sender, at: Micros, report: nullable(HypervisorReportShape) })),
     /** Liveness of a service that has no database of its own. */
     reportService: tell(Type.Object({ host: HostName, binary: Type.String() })),
-    /** Where a build stands, for its task state; may be lost. */
+    /** Where a long deed stands, for the server's task state; may be lost. */
     reportProgress: tell(Type.Object({ ...sender, jobUuid: Uuid, uuid: Uuid, serverEpoch: Type.Integer(), taskState: Type.String() })),
     /** Something worth showing in a server's history after it was built ('metadata': its first metadata request); may be lost. */
     noteEvent: tell(Type.Object({ ...sender, uuid: Uuid, serverEpoch: Type.Integer(), event: Type.String({ maxLength: 50 }), at: Micros })),

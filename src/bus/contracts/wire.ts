@@ -56,12 +56,22 @@ export const NetworkInfoItem = Type.Object({
 
 export const AmountsShape = Type.Object({ VCPU: Type.Number(), MEMORY_MB: Type.Number(), DISK_GB: Type.Number() });
 
-const ImageRefShape = Type.Object({
+export const ImageRefShape = Type.Object({
   id: Type.String(),
   diskFormat: Type.Enum('qcow2', 'raw', 'aki', 'ari'),
   sizeBytes: Type.Number(),
   hashAlgo: Type.String(),
   hashValue: Type.String(),
+});
+export const VolumeShape = Type.Object({
+  volumeId: Type.String(),
+  device: Type.String(),
+  bus: nullable(Type.String()),
+  readOnly: Type.Boolean(),
+  bootIndex: nullable(Type.Integer()),
+  tag: nullable(Type.String()),
+  sizeGiB: Type.Integer(),
+  connection: Type.Record(Type.Unknown()),
 });
 /** A guest as the driver makes it; network cards, kernel images, config drive and metadata socket are added by the agent. */
 export const GuestShape = Type.Object({
@@ -81,4 +91,5 @@ export const GuestShape = Type.Object({
   imageProperties: Words,
   extraSpecs: Words,
   metadata: Words,
+  volumes: Type.Array(VolumeShape),
 });

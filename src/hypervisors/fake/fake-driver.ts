@@ -7,6 +7,7 @@ import { createSharedWork } from '../../lib/shared-work.ts';
 import { createTurns } from '../../lib/turns.ts';
 import { guestNotFound, hypervisorFailed, imageCorrupt, imageUnusable } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestEvent, GuestInfo, GuestSpec, HostInventory, ImageRef, PowerState } from '../driver.ts';
+import { createFakeDeeds } from './fake-deeds.ts';
 import { createFakeJournal, type FakeGuest, type FakeState } from './fake-journal.ts';
 import { createMisbehaviour, type Misbehaviour } from './misbehaviour.ts';
 
@@ -63,7 +64,7 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
     if (guest?.power == null) throw guestNotFound({ uuid });
     return guest;
   };
-  const onGuest = <T>(deed: Parameters<typeof misbehave>[0], uuid: string, spec: GuestSpec | undefined, work: () => T) =>
+  const onGuest = <T>(deed: Parameters<typeof misbehave>[0], uuid: string, spec: GuestSpec | undefined, work: () => T | Promise<T>) =>
     turns.run(uuid, () => misbehave(deed, spec ?? state.guests.get(uuid)?.spec, work));
 
   const bootedGuest = (spec: GuestSpec): FakeGuest => {
@@ -170,6 +171,7 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
         if (state.guests.get(spec.uuid)?.power === 'running') stop(spec.uuid, `${how} reboot`);
         boot(spec);
       }),
+    ...createFakeDeeds({ clock, onGuest, alive, keep, tell, boot, disksOf: (uuid) => state.guests.get(uuid) }),
     guests: async () => [...state.guests.values()].filter((guest) => guest.power !== null).map(info),
     async guest(uuid) {
       const guest = state.guests.get(uuid);

@@ -2,7 +2,34 @@ import type { Clock } from '../../lib/clock.ts';
 import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
 
 /** The deeds that can be told to go wrong. */
-export type Deed = 'fetchImage' | 'createDisks' | 'spawn' | 'destroy' | 'removeDisks' | 'powerOff' | 'powerOn' | 'reboot';
+export type Deed =
+  | 'fetchImage'
+  | 'createDisks'
+  | 'spawn'
+  | 'destroy'
+  | 'removeDisks'
+  | 'powerOff'
+  | 'powerOn'
+  | 'reboot'
+  | 'pause'
+  | 'unpause'
+  | 'suspend'
+  | 'resume'
+  | 'crashDump'
+  | 'setPassword'
+  | 'rescue'
+  | 'unrescue'
+  | 'attachNic'
+  | 'detachNic'
+  | 'attachVolume'
+  | 'detachVolume'
+  | 'extendVolume'
+  | 'snapshot'
+  | 'resizeDisks'
+  | 'offerDisks'
+  | 'fetchDisks'
+  | 'prepareIncoming'
+  | 'migrateLive';
 
 export interface Trouble {
   /** So many calls fail before their effect. */

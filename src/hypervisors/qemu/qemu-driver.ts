@@ -8,6 +8,7 @@ import { createTurns } from '../../lib/turns.ts';
 import { guestNotFound } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestEvent, GuestInfo } from '../driver.ts';
 import { readConsole } from './console-log.ts';
+import { refusedDeeds } from './deeds.ts';
 import { createDisks } from './disks.ts';
 import { guestPaths, imagesFolder } from './guest-paths.ts';
 import { qemuVersion, readInventory } from './host-inventory.ts';
@@ -110,6 +111,7 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
         if (guest) await live.end(guest, how === 'soft' ? graceMs : 0, hurry);
         await live.start(spec);
       }),
+    ...refusedDeeds,
     async guests() {
       const { live: known, strangers } = live.list();
       return [...known.map(infoOf), ...strangers.map(strangerInfo)];

@@ -58,8 +58,8 @@ const steps: readonly BuildStep[] = [
       const { driver, image } = parts;
       if (!guest.image) return null;
       const fetches: ImageRef[] = [guest.image];
-      const kernel = await bootImage(build, 'kernel_id');
-      const ramdisk = await bootImage(build, 'ramdisk_id');
+      const kernel = await bootImage(parts, guest.imageProperties.kernel_id);
+      const ramdisk = await bootImage(parts, guest.imageProperties.ramdisk_id);
       if (kernel) fetches.push(kernel);
       if (ramdisk) fetches.push(ramdisk);
       build.guest = { ...build.guest, kernel, ramdisk };
@@ -174,9 +174,9 @@ const plainGuest = (command: BuildCommand): GuestSpec => ({
   metadataSocket: null,
 });
 
-async function bootImage({ parts, guest }: Build, property: 'kernel_id' | 'ramdisk_id'): Promise<ImageRef | null> {
-  const id = guest.imageProperties[property];
-  if (id === undefined || id === '') return null;
+/** A kernel or ramdisk that is booted directly, as the image service knows it; null without an id. Throws imageUnusable. */
+export async function bootImage(parts: Pick<AgentParts, 'image'>, id: string | null | undefined): Promise<ImageRef | null> {
+  if (id === undefined || id === null || id === '') return null;
   const found = await parts.image.show(id);
   const { sizeBytes, hashAlgo, hashValue } = found;
   if (sizeBytes === null || hashAlgo === null || hashValue === null) throw imageUnusable({ id, why: 'it has no data' });
@@ -184,7 +184,8 @@ async function bootImage({ parts, guest }: Build, property: 'kernel_id' | 'ramdi
   return { id, diskFormat, sizeBytes, hashAlgo, hashValue };
 }
 
-const nicOf = (info: NetworkInfo): GuestNic => ({
+/** A port as its guest gets it. */
+export const nicOf = (info: NetworkInfo): GuestNic => ({
   portId: info.portId,
   networkId: info.networkId,
   mac: info.mac,

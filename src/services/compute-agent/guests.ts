@@ -1,12 +1,12 @@
-import type { BuildCommand, DestroyCommand, PowerCommand } from '../../bus/contracts/compute-agent.ts';
+import type { BuildCommand, DeedCommand, DestroyCommand } from '../../bus/contracts/compute-agent.ts';
 import type { AgentReport, Verdict } from '../../bus/contracts/conductor.ts';
 import type { GuestEvent } from '../../hypervisors/driver.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { wireError } from '../../model/errors.ts';
 import { claimRefused, commandTooLate } from '../../model/errors-conductor.ts';
-import { guestNotFound } from '../../model/errors-hypervisor.ts';
 import type { NetworkInfo } from '../../model/server.ts';
 import { buildGuest, commandAmounts, undoGuest } from './build-guest.ts';
+import { doDeed } from './do-deed.ts';
 import type { Entry, Journal } from './journal.ts';
 import type { Outbox } from './outbox.ts';
 import type { AgentParts } from './parts.ts';
@@ -16,7 +16,7 @@ export interface Guests {
   /** Commands return at once; their outcome goes to the outbox. The same command twice is done once. */
   build(command: BuildCommand): void;
   destroy(command: DestroyCommand): void;
-  power(command: PowerCommand): void;
+  deed(command: DeedCommand): void;
   /** What the hypervisor tells by itself. */
   happened(event: GuestEvent): void;
   settled(report: AgentReport, verdict: Verdict): void;
@@ -36,7 +36,7 @@ export function createGuests(
   journal: Journal,
   tracker: ResourceTracker,
   outbox: Outbox,
-  told: (command: BuildCommand, taskState: string) => void,
+  told: (command: Pick<BuildCommand, 'jobUuid' | 'uuid' | 'epoch'>, taskState: string) => void,
   noted: (command: BuildCommand, event: string) => void,
 ): Guests {
   const { driver, clock, log, options, network } = parts;
@@ -44,7 +44,8 @@ export function createGuests(
   const building = new Map<string, AbortController>();
   /** Guests whose end was ordered, with the highest epoch that ended: late build commands must not bring them back. */
   const ended = new Map<string, { epoch: number; until: Micros }>();
-  const busyWithPower = new Set<string>();
+  /** Deeds in hand: what a guest does by itself meanwhile is their business. */
+  const inHand = new Map<string, { readonly key: string; readonly control: AbortController }>();
   const slots = createSlots(options.concurrency);
   let stopping = false;
 
@@ -77,6 +78,8 @@ export function createGuests(
     phases: [],
     power: null,
     details: null,
+    step: null,
+    result: null,
     ...more,
   });
 
@@ -159,6 +162,7 @@ export function createGuests(
       const first = !ended.has(uuid);
       ended.set(uuid, { epoch, until: command.deadline });
       building.get(uuid)?.abort(CANCELLED);
+      inHand.get(uuid)?.control.abort(CANCELLED);
       const entry = journal.get(uuid);
       if (entry?.state === 'destroyed' && entry.report) return outbox.add(entry.report);
       if (!first && turns.has(uuid)) return; // in hand already
@@ -175,38 +179,52 @@ export function createGuests(
         outbox.add(done);
       });
     },
-    power(command) {
-      const { uuid, epoch, jobUuid, action, graceMs } = command;
-      if (stopping) return;
+    deed(command) {
+      const { uuid, epoch, jobUuid, step } = command;
+      const key = `${jobUuid} ${step}`;
+      if (stopping || inHand.get(uuid)?.key === key) return;
       void inTurn(uuid, async () => {
         const entry = journal.get(uuid);
         const startedAt = clock.now();
-        if (entry?.jobUuid === jobUuid && entry.report) return outbox.add(entry.report);
-        if (entry?.state !== 'built' || entry.epoch !== epoch || !entry.guest) {
-          return outbox.add(report('powered', command, startedAt, { error: wireError(guestNotFound({ uuid })) }));
-        }
-        if (startedAt > command.deadline)
-          return outbox.add(report('powered', command, startedAt, { error: wireError(commandTooLate({})) }));
-        busyWithPower.add(uuid);
+        if (entry?.jobUuid === jobUuid && entry.report?.kind === 'deed' && entry.report.step === step) return outbox.add(entry.report);
+        const control = new AbortController();
+        inHand.set(uuid, { key, control });
         let done: AgentReport;
+        let next = entry;
         try {
-          if (action === 'start') await driver.powerOn(entry.guest);
-          else if (action === 'stop') await driver.powerOff(uuid, graceMs);
-          else await driver.reboot(entry.guest, action === 'reboot-soft' ? 'soft' : 'hard', graceMs);
-          done = report('powered', command, startedAt, { power: action === 'stop' ? 'shutdown' : 'running' });
+          const out = await doDeed({
+            parts,
+            command,
+            entry,
+            tracker,
+            signal: control.signal,
+            told: (state) => told(command, state),
+          });
+          const { power = null, networkInfo = null, phases = [], result } = out;
+          done = report('deed', command, startedAt, { step, result, power, networkInfo, phases });
+          if (out.entry === 'gone') next = undefined;
+          else if (entry || out.entry || out.guest) {
+            const fresh: Entry = entry ?? { uuid, epoch, jobUuid, state: 'built', amounts: { VCPU: 0, MEMORY_MB: 0, DISK_GB: 0 } };
+            next = { ...fresh, ...out.entry, ...(out.guest ? { guest: out.guest } : {}) };
+          }
         } catch (cause) {
-          done = report('powered', command, startedAt, { error: wireError(cause) });
+          // Cancelled by a delete, which does the rest; or stopping: the command is sent again to the next start.
+          if (control.signal.aborted) return;
+          log.warn({ err: cause, server: uuid, deed: command.deed }, 'a deed failed');
+          done = report('deed', command, startedAt, { step, error: wireError(cause) });
         } finally {
-          busyWithPower.delete(uuid);
+          inHand.delete(uuid);
         }
-        journal.put({ ...entry, jobUuid, report: done });
+        if (next) journal.put({ ...next, jobUuid, report: done });
+        else if (entry)
+          journal.put({ uuid, epoch, jobUuid, state: 'destroyed', amounts: { VCPU: 0, MEMORY_MB: 0, DISK_GB: 0 }, report: done });
         outbox.add(done);
       });
     },
     happened(event) {
       const entry = journal.get(event.uuid);
       // A guest that stops while it is being built or turned off is that work's business.
-      if (!entry || busyWithPower.has(event.uuid) || ended.has(event.uuid)) return;
+      if (!entry || inHand.has(event.uuid) || ended.has(event.uuid)) return;
       if (event.kind === 'stopped' && event.reason === 'host-request') return;
       const power = event.kind === 'started' ? 'running' : event.reason === 'crashed' ? 'crashed' : 'shutdown';
       const details = event.kind === 'stopped' ? event.detail : null;
@@ -244,6 +262,7 @@ export function createGuests(
       stopping = true;
       await Promise.race([Promise.all(turns.values()), clock.sleep(options.stopGraceMs)]);
       for (const control of building.values()) control.abort(STOPPING);
+      for (const { control } of inHand.values()) control.abort(STOPPING);
       await Promise.race([Promise.all(turns.values()), clock.sleep(1000)]);
     },
     idle: () => turns.size === 0,

@@ -26,6 +26,8 @@ export interface ImagePort {
   /** Size and hash are null for an image without data. */
   show(id: string): Promise<{ diskFormat: string | null; sizeBytes: number | null; hashAlgo: string | null; hashValue: string | null }>;
   download(id: string): Promise<Readable>;
+  /** Data of an image that exists without any; tried again after a failure. */
+  upload(id: string, disk: { readonly diskFormat: string; readonly data: Readable }): Promise<void>;
 }
 /** Brings guests' requests to 169.254.169.254 to the metadata service, each by a socket of its own. */
 export interface MetadataRelay {

@@ -116,6 +116,8 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
               phases: [],
               power,
               details: 'found when the agent compared its guests',
+              step: null,
+              result: null,
             });
           if (starting && entry.guest && power === 'running') await parts.relay?.open(relayGuest(entry.guest));
         }
@@ -132,7 +134,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       {
         buildServer: async (command) => guests.build(command),
         destroyServer: async (command) => guests.destroy(command),
-        powerServer: async (command) => guests.power(command),
+        doDeed: async (command) => guests.deed(command),
         async consoleOutput({ uuid, maxBytes }) {
           return { data: (await driver.consoleOutput(uuid, maxBytes)).toString('base64') };
         },

@@ -61,22 +61,35 @@ export async function changeServer(parts: ServerParts, seen: Server, plan: (serv
 /** When a task must have ended. A minute after its job's own deadline: the job's end comes first, the reconciler only sees to what it left. */
 export const taskDeadline = (kind: JobKind, now: Micros): Micros => now + (jobDeadlineSeconds[kind] + 60) * 1_000_000;
 
+/** `taskState` null: the operation shows none. */
+export interface Task<K extends JobKind> {
+  readonly taskState: string | null;
+  readonly actionName: string;
+  readonly kind: K;
+  readonly input: JobInputs[K];
+  /** More columns that change with the request, and what else is written with it. */
+  readonly set?: Change;
+  readonly also?: (tx: Query, now: Micros) => Promise<void>;
+}
+
 /** Begins a long operation: task state with its deadline, action row and job in one transaction; then conductors are woken. */
 export async function beginTask<K extends JobKind>(
   parts: ServerParts,
   call: Call,
   seen: Server,
-  task: (server: Server) => { taskState: string; actionName: string; kind: K; input: JobInputs[K] } | undefined,
+  task: (server: Server) => Task<K> | undefined,
 ): Promise<void> {
   await changeServer(parts, seen, (server) => {
     const begun = task(server);
     if (!begun) return undefined;
     const { kind, input, actionName, taskState } = begun;
+    const busy = taskState === null ? {} : { task_state: taskState, task_deadline: taskDeadline(kind, parts.clock.now()) };
     return {
-      set: { task_state: taskState, task_deadline: taskDeadline(kind, parts.clock.now()) },
+      set: { ...busy, ...begun.set },
       what: 'task',
       body: { taskState },
       also: async (tx, now) => {
+        await begun.also?.(tx, now);
         const context = jobContext(call);
         await insertActions(tx, [{ serverUuid: server.uuid, action: actionName, context, at: now }]);
         const job = { kind, serverUuid: server.uuid, input, context, now };

@@ -4,30 +4,13 @@ import { guestName, type ImageSnapshot, type Server } from '../../model/server.t
 
 /** The command that builds a server on the host it was placed on: all an agent needs, in plain data. */
 export function buildCommand(job: Job<'build-server'>, server: Server): BuildCommand {
-  const { flavor, image } = server;
+  const { flavor } = server;
   return {
     jobUuid: job.uuid,
     uuid: server.uuid,
     epoch: server.epoch,
     deadline: job.deadline,
-    guest: {
-      uuid: server.uuid,
-      name: guestName(server.id),
-      epoch: server.epoch,
-      projectId: server.projectId,
-      userId: server.userId,
-      displayName: server.name,
-      vcpus: flavor.vcpus,
-      memoryMiB: flavor.memoryMiB,
-      rootGiB: flavor.rootGiB,
-      ephemeralGiB: flavor.ephemeralGiB,
-      swapMiB: flavor.swapMiB,
-      image: image && imageRef(image),
-      kernelCommandLine: image?.properties.os_command_line ?? null,
-      imageProperties: image?.properties ?? {},
-      extraSpecs: flavor.extraSpecs,
-      metadata: server.metadata,
-    },
+    guest: guestOf(server),
     networks: {
       requested:
         server.requestedNetworks === 'none' || server.requestedNetworks === 'auto'
@@ -54,8 +37,32 @@ export function buildCommand(job: Job<'build-server'>, server: Server): BuildCom
   };
 }
 
+/** The guest a server is to be, under its present epoch. */
+export function guestOf(server: Server): BuildCommand['guest'] {
+  const { flavor, image } = server;
+  return {
+    uuid: server.uuid,
+    name: guestName(server.id),
+    epoch: server.epoch,
+    projectId: server.projectId,
+    userId: server.userId,
+    displayName: server.name,
+    vcpus: flavor.vcpus,
+    memoryMiB: flavor.memoryMiB,
+    rootGiB: flavor.rootGiB,
+    ephemeralGiB: flavor.ephemeralGiB,
+    swapMiB: flavor.swapMiB,
+    image: image && imageRef(image),
+    kernelCommandLine: image?.properties.os_command_line ?? null,
+    imageProperties: image?.properties ?? {},
+    extraSpecs: flavor.extraSpecs,
+    metadata: server.metadata,
+    volumes: [],
+  };
+}
+
 /** Amazon machine images and ISOs are written to disk byte by byte, as raw ones are. */
-const imageRef = (image: ImageSnapshot) => ({
+export const imageRef = (image: ImageSnapshot) => ({
   id: image.id,
   diskFormat: image.diskFormat === 'ami' || image.diskFormat === 'iso' ? ('raw' as const) : image.diskFormat,
   sizeBytes: image.sizeBytes,

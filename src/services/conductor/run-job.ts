@@ -41,7 +41,8 @@ export interface Step<K extends JobKind> {
   readonly atomic?: true;
   /** 'finished': on to the next. 'waiting': the job was handed on in a commit. 'again': marks were taken back, start over. */
   do(run: Run<K>): Promise<'finished' | 'waiting' | 'again'>;
-  undo?(run: Run<K>): Promise<void>;
+  /** 'waiting': the job was handed on in a commit, and is undone further when it comes back. */
+  undo?(run: Run<K>): Promise<undefined | 'waiting'>;
 }
 export interface JobSpec<K extends JobKind> {
   readonly steps: readonly Step<K>[];
@@ -131,7 +132,7 @@ async function unwind<K extends JobKind>(spec: JobSpec<K>, run: Run<K>): Promise
     if (mark === undefined || mark === 'undone') continue;
     try {
       run.point(step.name, 'undo');
-      await step.undo?.(run);
+      if ((await step.undo?.(run)) === 'waiting') return;
     } catch (cause) {
       if (leaves(cause)) throw cause;
       const tries = Number(run.progress.notes.undoTries ?? 0) + 1;

@@ -9,10 +9,10 @@ import type { Micros } from '../../lib/clock.ts';
 import { staleAgent } from '../../model/errors-conductor.ts';
 import { JOBS_RING, type Job } from '../../model/jobs.ts';
 import { powerStates, type Server } from '../../model/server.ts';
+import { ACT, recordAct } from './act-on-server.ts';
 import { BUILD_EVENT } from './build-server.ts';
+import { type AskedNote, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { endServer } from './delete-server.ts';
-import { closeAction } from './outcome.ts';
-import { powerActions } from './power-server.ts';
 import type { Parts } from './run-job.ts';
 
 export interface Sender {
@@ -56,7 +56,8 @@ export async function recordReports(parts: Parts, sender: Sender, reports: reado
       const server = row && toServer(row);
       const owned = server !== undefined && !server.deleted && server.epoch === report.epoch && server.host === sender.host;
       // A report that comes twice in one list, or of a job that ended, must not find it again.
-      if (job && job.status !== 'failed' && owned) {
+      const awaited = report.kind === 'deed' && isAwaited(report, job, sender.host);
+      if (job && job.status !== 'failed' && server && (report.kind === 'deed' ? awaited : owned)) {
         jobs.delete(job.uuid);
         const kept = await record(tx, report, job, server, at);
         requeued ||= kept === 'requeued';
@@ -64,6 +65,8 @@ export async function recordReports(parts: Parts, sender: Sender, reports: reado
         if (kept === 'ended' && row && report.kind === 'built')
           servers.set(report.uuid, { ...row, vm_state: 'active', task_state: null, power_state: powerStates.running });
         answers.push('recorded');
+      } else if (report.kind === 'deed') {
+        answers.push('recorded'); // heard before, or nobody waits for it any more
       } else if (report.kind === 'power' && owned) {
         await recordPower(tx, report, server, at);
         answers.push('recorded');
@@ -86,7 +89,26 @@ export async function recordReports(parts: Parts, sender: Sender, reports: reado
   return verdicts;
 }
 
+/** Whether a job waits for this word of this host, and has not heard it yet. */
+function isAwaited(report: AgentReport, job: Job | undefined, host: string): boolean {
+  const step = report.step ?? '';
+  const asked = job?.progress.notes[askedKey(step)] as AskedNote | undefined; // written by askDeed only
+  return asked?.host === host && asked.epoch === report.epoch && job?.progress.notes[saidKey(step)] === undefined;
+}
+
 async function record(tx: Query, report: AgentReport, job: Job, server: Server, at: Micros): Promise<'ended' | 'requeued' | 'ignored'> {
+  if (report.kind === 'deed') {
+    const step = report.step ?? '';
+    if (job.kind === 'act-on-server' && step === ACT && report.error === null) {
+      if (!(await endJob(tx, job))) return 'ignored';
+      await recordAct(tx, report, job as Job<'act-on-server'>, server, at); // by its kind
+      return 'ended';
+    }
+    const { error, power, networkInfo, phases } = report;
+    const said: SaidNote = { error, power, networkInfo, phases, result: report.result ?? {} };
+    const progress = { ...job.progress, notes: { ...job.progress.notes, [saidKey(step)]: said } };
+    return (await requeueJob(tx, job, progress, at)) ? 'requeued' : 'ignored';
+  }
   if (report.error !== null) {
     // The job goes on where it stands, with the reason: the next host, or back to what was.
     const progress = { ...job.progress, notes: { ...job.progress.notes, failed: { error: report.error } } };
@@ -100,18 +122,6 @@ async function record(tx: Query, report: AgentReport, job: Job, server: Server, 
   if (job.kind === 'delete-server' && report.kind === 'destroyed') {
     if (!(await endJob(tx, job))) return 'ignored';
     await endServer(tx, job, server, at);
-    return 'ended';
-  }
-  if (job.kind === 'power-server' && report.kind === 'powered') {
-    if (!(await endJob(tx, job))) return 'ignored';
-    const kind = powerActions[(job as Job<'power-server'>).input.action]; // by its kind
-    await setServer(
-      tx,
-      server,
-      { vm_state: kind.vmState, power_state: kind.powerState, task_state: null, task_deadline: null },
-      { what: 'power', at, epoch: report.epoch },
-    );
-    await closeAction(tx, job, { at, error: null });
     return 'ended';
   }
   return 'ignored';

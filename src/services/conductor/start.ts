@@ -6,12 +6,13 @@ import { every } from '../../lib/clock.ts';
 import { CloudError } from '../../model/errors.ts';
 import { JOBS_RING, type Job, type JobKind } from '../../model/jobs.ts';
 import type { Server } from '../../model/server.ts';
+import { goesOn } from '../../model/server-states.ts';
+import { actOnServer } from './act-on-server.ts';
 import { buildServer } from './build-server.ts';
 import { deleteServer } from './delete-server.ts';
 import { listOwned, registerHost, reportHost, reportService } from './hosts.ts';
 import { closeAction } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
-import { powerServer } from './power-server.ts';
 import { reap } from './reaper.ts';
 import { died, type JobSpec, openRun, type Parts, runJob } from './run-job.ts';
 import { startSequencer } from './sequencer.ts';
@@ -36,7 +37,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
   const specs: { readonly [K in JobKind]: JobSpec<K> } = {
     'build-server': buildServer(parts),
     'delete-server': deleteServer,
-    'power-server': powerServer,
+    'act-on-server': actOnServer,
   };
   const running = new Map<number, Promise<void>>();
   const end = new AbortController();
@@ -127,11 +128,9 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
       await db.transaction(async (tx) => {
         await mustOwnHost(tx, tell);
         const row = await tx.selectFrom('servers').select(['project_id', 'task_state']).where('uuid', '=', tell.uuid).executeTakeFirst();
-        const order = ['scheduling', 'networking', 'block_device_mapping', 'spawning'];
-        // Late words must not turn the state back.
-        if (!row || order.indexOf(row.task_state ?? '') < 0 || order.indexOf(row.task_state ?? '') >= order.indexOf(tell.taskState)) return;
+        if (!row || !goesOn(row.task_state, tell.taskState)) return; // late words must not turn the state back
         const server = { uuid: tell.uuid, projectId: row.project_id };
-        const more = { what: 'progress', at: clock.now(), epoch: tell.serverEpoch, vmState: 'building' };
+        const more = { what: 'progress', at: clock.now(), epoch: tell.serverEpoch };
         await setServer(tx, server, { task_state: tell.taskState }, more);
       });
       sequencer.wake();

@@ -36,8 +36,13 @@ test('start, stop and reboot write task state, deadline, action and job', async 
     assert.ok((row.task_deadline ?? 0) > house.clock.now());
     assert.equal(row.revision, before.revision + 1);
     const job = (await jobsOf(id)).at(-1);
-    assert.equal(job?.kind, 'power-server');
-    assert.deepEqual(JSON.parse(job?.input ?? ''), { serverUuid: id, action, vmStateBefore: from });
+    assert.equal(job?.kind, 'act-on-server');
+    assert.deepEqual(JSON.parse(job?.input ?? ''), {
+      serverUuid: id,
+      action,
+      args: action.startsWith('reboot') ? { how: action.slice(7) } : {},
+      vmStateBefore: from,
+    });
     const actions = await house.db.read.selectFrom('server_actions').select('action').where('server_uuid', '=', id).orderBy('id').execute();
     assert.equal(actions.at(-1)?.action, name);
     assert.deepEqual(house.rung, ['jobs']);
@@ -71,7 +76,7 @@ test('of many stops at once one is taken', async () => {
   const answers = await Promise.all(Array.from({ length: 10 }, () => act({ 'os-stop': null })));
   assert.equal(answers.filter((one) => one.status === 202).length, 1);
   assert.equal(answers.filter((one) => one.status === 409).length, 9);
-  assert.equal((await jobsOf(id)).filter((job) => job.kind === 'power-server').length, 1);
+  assert.equal((await jobsOf(id)).filter((job) => job.kind === 'act-on-server').length, 1);
 });
 
 test('a lock stops everybody but admins', async () => {

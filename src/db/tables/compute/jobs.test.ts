@@ -25,9 +25,9 @@ async function withDatabase(work: (db: Database) => Promise<void>) {
 }
 const context = { userId: 'u', projectId: 'p', roles: [], requestId: 'req-1' };
 const power = (serverUuid: string, now = 100) => ({
-  kind: 'power-server' as const,
+  kind: 'act-on-server' as const,
   serverUuid,
-  input: { serverUuid, action: 'stop' as const, vmStateBefore: 'active' },
+  input: { serverUuid, action: 'stop' as const, args: {}, vmStateBefore: 'active' },
   context,
   now,
 });

@@ -1,0 +1,43 @@
+import { type Schema, type Static, Type } from '../schema.ts';
+import { ImageRefShape, NetworkInfoItem, nullable, VolumeShape, Words } from './wire.ts';
+
+const deed = <A, R>(args: Schema<A>, result: Schema<R>) => ({ args, result });
+const nothing = Type.Object({});
+const graceMs = Type.Integer({ minimum: 0 });
+
+/** What an agent can be asked to do to a guest, with the shapes of what it is given and what it answers. Every deed is safe to repeat. */
+export const guestDeeds = {
+  powerOn: deed(nothing, nothing),
+  powerOff: deed(Type.Object({ graceMs }), nothing),
+  reboot: deed(Type.Object({ how: Type.Enum('soft', 'hard'), graceMs }), nothing),
+  pause: deed(nothing, nothing),
+  unpause: deed(nothing, nothing),
+  suspend: deed(nothing, nothing),
+  resume: deed(nothing, nothing),
+  crashDump: deed(nothing, nothing),
+  setPassword: deed(Type.Object({ password: Type.String() }), nothing),
+  /** `kernelId`, `ramdiskId`: images of a rescue image that is booted directly. */
+  rescue: deed(
+    Type.Object({
+      image: ImageRefShape,
+      kernelId: nullable(Type.String()),
+      ramdiskId: nullable(Type.String()),
+      properties: Words,
+      password: nullable(Type.String()),
+    }),
+    nothing,
+  ),
+  unrescue: deed(nothing, nothing),
+  attachNic: deed(Type.Object({ network: NetworkInfoItem }), nothing),
+  detachNic: deed(Type.Object({ portId: Type.String() }), nothing),
+  attachVolume: deed(Type.Object({ volume: VolumeShape }), nothing),
+  detachVolume: deed(Type.Object({ volumeId: Type.String() }), nothing),
+  extendVolume: deed(Type.Object({ volumeId: Type.String(), sizeGiB: Type.Integer() }), nothing),
+  /** Uploads the root disk into an image that exists (queued). */
+  snapshot: deed(Type.Object({ imageId: Type.String() }), Type.Object({ sizeBytes: Type.Number() })),
+} as const;
+
+export type DeedName = keyof typeof guestDeeds;
+export type DeedArgs<D extends DeedName> = Static<(typeof guestDeeds)[D]['args']>;
+export type DeedResult<D extends DeedName> = Static<(typeof guestDeeds)[D]['result']>;
+export const deedNames = Object.keys(guestDeeds) as [DeedName, ...DeedName[]]; // a literal table is never empty

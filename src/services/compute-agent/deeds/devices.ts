@@ -1,0 +1,47 @@
+import { nicOf } from '../build-guest.ts';
+import type { Deed } from './deed.ts';
+
+// Plugging and unplugging. The journal keeps the guest as it is afterwards, so that it starts like this the next time.
+const result = {};
+
+export const attachNic: Deed<'attachNic'> = {
+  on: 'guest',
+  async run({ parts, guest }, { network }) {
+    const nic = nicOf(network);
+    const whole = { ...guest, nics: [...guest.nics.filter((one) => one.portId !== nic.portId), nic] };
+    await parts.driver.attachNic(whole, nic);
+    return { result, guest: whole };
+  },
+};
+export const detachNic: Deed<'detachNic'> = {
+  on: 'guest',
+  async run({ parts, guest }, { portId }) {
+    const whole = { ...guest, nics: guest.nics.filter((one) => one.portId !== portId) };
+    await parts.driver.detachNic(whole, portId);
+    return { result, guest: whole };
+  },
+};
+export const attachVolume: Deed<'attachVolume'> = {
+  on: 'guest',
+  async run({ parts, guest }, { volume }) {
+    const whole = { ...guest, volumes: [...guest.volumes.filter((one) => one.volumeId !== volume.volumeId), volume] };
+    await parts.driver.attachVolume(whole, volume);
+    return { result, guest: whole };
+  },
+};
+export const detachVolume: Deed<'detachVolume'> = {
+  on: 'guest',
+  async run({ parts, guest }, { volumeId }) {
+    const whole = { ...guest, volumes: guest.volumes.filter((one) => one.volumeId !== volumeId) };
+    await parts.driver.detachVolume(whole, volumeId);
+    return { result, guest: whole };
+  },
+};
+export const extendVolume: Deed<'extendVolume'> = {
+  on: 'guest',
+  async run({ parts, guest }, { volumeId, sizeGiB }) {
+    const whole = { ...guest, volumes: guest.volumes.map((one) => (one.volumeId === volumeId ? { ...one, sizeGiB } : one)) };
+    await parts.driver.extendVolume(whole, volumeId, sizeGiB);
+    return { result, guest: whole };
+  },
+};

@@ -1,0 +1,63 @@
+import type { AgentReport } from '../../bus/contracts/conductor.ts';
+import type { DeedArgs, DeedName } from '../../bus/contracts/guest-deeds.ts';
+import type { Query } from '../../db/engine.ts';
+import { faultText, setServer } from '../../db/tables/compute/placing.ts';
+import type { Micros } from '../../lib/clock.ts';
+import { type GuestAction, guestActions } from '../../model/guest-actions.ts';
+import type { Job } from '../../model/jobs.ts';
+import { powerStates, type Server } from '../../model/server.ts';
+import { askDeed } from './deed-step.ts';
+import { closeAction, faultOf } from './outcome.ts';
+import type { JobSpec, Step } from './run-job.ts';
+
+export const ACT = 'act';
+const actionOf = (job: Job<'act-on-server'>): GuestAction => guestActions[job.input.action];
+
+/** One deed to a guest where it stands: start, stop, reboot, pause, suspend, rescue and their like. When it fails the server is what it was before, or
+ *  in ERROR, as its action says, with the reason. */
+export const actOnServer: JobSpec<'act-on-server'> = {
+  get steps() {
+    return [act];
+  },
+  finish: (run) => run.commit(async () => ({ to: 'done' })), // the agent's report ended it already (server-reports.ts)
+  async fail(run, cause) {
+    const at = run.parts.clock.now();
+    const { failed, taskState } = actionOf(run.job);
+    await run.commit(async (tx) => {
+      const vm_state = failed === 'error' ? 'error' : run.job.input.vmStateBefore;
+      const fault = faultText(faultOf(cause, at));
+      const set = taskState === null ? { fault } : { vm_state, task_state: null, task_deadline: null, fault };
+      await setServer(tx, run.server, set, { what: 'action-failed', at, body: { fault: cause.message } });
+      await closeAction(tx, run.job, { at, error: cause.message });
+      return { to: 'failed' };
+    });
+  },
+};
+
+const act: Step<'act-on-server'> = {
+  name: ACT,
+  atomic: true,
+  async do(run) {
+    const { deed, event, running } = actionOf(run.job);
+    const said = await askDeed(run, {
+      step: ACT,
+      deed: deed as DeedName, // a test holds the two tables together
+      args: { graceMs: run.parts.options.shutdownGraceMs, ...run.job.input.args } as DeedArgs<DeedName>, // the agent checks them
+      event,
+      ...(running === null ? {} : { set: { task_state: running, task_deadline: run.job.deadline + 60_000_000 } }),
+    });
+    return said === 'waiting' ? said : 'finished';
+  },
+};
+
+/** What a deed that succeeded makes of the server, in the transaction that ends the job. */
+export async function recordAct(tx: Query, report: AgentReport, job: Job<'act-on-server'>, server: Server, at: Micros): Promise<void> {
+  const { vmState, power, taskState } = actionOf(job);
+  const set = {
+    ...(vmState === null ? {} : { vm_state: vmState }),
+    ...(power === null ? {} : { power_state: powerStates[power] }),
+    ...(taskState === null ? {} : { task_state: null, task_deadline: null }),
+  };
+  if (Object.keys(set).length > 0) await setServer(tx, server, set, { what: 'power', at, epoch: report.epoch });
+  await closeAction(tx, job, { at, error: null });
+}
