@@ -8,7 +8,9 @@ import type { App, TokenCheck } from '../http/app.ts';
 import { type FrontDoor, openFrontDoor } from '../http/front-door.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import { CHANGES_RING } from '../model/jobs.ts';
 import { createComputeApp } from '../services/compute-api/app.ts';
+import { openChangeHub } from '../services/compute-api/change-hub.ts';
 import { readPolicyFile } from '../services/compute-api/policy-file.ts';
 import { computeVersions } from '../services/compute-api/versions.ts';
 import { createIdentityApp, type IdentityApp } from '../services/identity/app.ts';
@@ -86,6 +88,11 @@ export async function startApi(options: {
   if (builtin.has('image'))
     apps.push(await createImageApp({ ...common, checkToken, storeDir: imageDir(options.dataDir), recover: !options.worker }));
   if (builtin.has('network')) apps.push(await createNetworkApp({ ...common, checkToken }));
+  const rings = new Set<() => void>();
+  const deaf = await bus.onRing(CHANGES_RING, () => {
+    for (const heard of rings) heard();
+  });
+  const changes = openChangeHub({ db, clock, log, onRing: (heard) => rings.add(heard) });
   apps.push(
     await createComputeApp({
       parts: {
@@ -93,6 +100,7 @@ export async function startApi(options: {
         bus,
         clock,
         log,
+        changes,
         images: imagePort(neighbours.images),
         networks: networkPort(neighbours.networks),
         console: consolePort(bus),
@@ -134,6 +142,7 @@ export async function startApi(options: {
     base,
     neighbours,
     async stop() {
+      await deaf();
       await door.close();
       for (const app of apps) await app.close();
       await neighbours.close();

@@ -6,6 +6,7 @@ import { silentLog } from '../../src/lib/log.ts';
 import { type Caller, nobody } from '../../src/model/caller.ts';
 import { notAuthenticated } from '../../src/model/errors.ts';
 import { type ComputeApiParts, createComputeApp } from '../../src/services/compute-api/app.ts';
+import { openChangeHub } from '../../src/services/compute-api/change-hub.ts';
 import { ownDatabase } from './compute-database.ts';
 
 export const ADMIN_PROJECT = 'a'.repeat(32);
@@ -64,7 +65,7 @@ export async function openComputeHouse(more: Partial<ComputeApiParts> & { policy
   await migrate(db);
   const clock = manualClock();
   const app = await createComputeApp({
-    parts: { ...neighbours, db, clock, log: silentLog, ...parts },
+    parts: { ...neighbours, db, clock, log: silentLog, changes: openChangeHub({ db, clock, log: silentLog }), ...parts },
     checkToken: async (token) => {
       const caller = Object.hasOwn(callers, token) ? callers[token] : undefined;
       if (!caller) throw notAuthenticated({});

@@ -3,6 +3,7 @@ import type { Database } from '../../db/engine.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { ImageSnapshot, RequestedNetworks, Server } from '../../model/server.ts';
+import type { ChangeHub } from './change-hub.ts';
 import { quotaDefaults } from './quota-defaults.ts';
 
 /** On whose behalf a neighbour is asked while a request is served. */
@@ -44,6 +45,8 @@ export interface NetworkCheck {
 export interface ServerParts {
   readonly db: Database;
   readonly bus: Pick<Bus, 'ring'>;
+  /** The change feed, read once for all who follow it. */
+  readonly changes: ChangeHub;
   readonly clock: Clock;
   readonly log: Log;
   readonly images: ImagePort;

@@ -2,6 +2,7 @@ import type { RouteTable } from '../../http/call.ts';
 import { getConsoleOutput } from './console-output.ts';
 import { listServerActions, showServerAction } from './instance-actions.ts';
 import { rebootServer, startServer, stopServer } from './server-actions.ts';
+import { followServers } from './server-changes.ts';
 import { createServer } from './server-create.ts';
 import { listAddresses, showAddresses } from './server-ips.ts';
 import { listServerDetails, listServers } from './server-list.ts';
@@ -21,6 +22,7 @@ export const serverRoutes: RouteTable<ServerParts> = {
   'GET /servers': { run: listServers, query: serverListQuery, policy: 'os_compute_api:servers:index' },
   'POST /servers': { run: createServer, body: serverCreate, policy: 'os_compute_api:servers:create' },
   'GET /servers/detail': { run: listServerDetails, query: serverListQuery, policy: 'os_compute_api:servers:detail' },
+  'GET /servers/changes': { run: followServers, policy: 'os_compute_api:servers:index' },
   'GET /servers/:id': { run: showServer, query: noQuery, ...onServer('servers:show') },
   'PUT /servers/:id': { run: updateServer, body: bodies.serverUpdate, ...onServer('servers:update') },
   'DELETE /servers/:id': { run: deleteServer, ...onServer('servers:delete') },

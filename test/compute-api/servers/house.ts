@@ -13,6 +13,7 @@ import { invalidInput, notAuthenticated } from '../../../src/model/errors.ts';
 import { compilePolicy } from '../../../src/model/policy.ts';
 import { computePolicyRules } from '../../../src/model/policy-rules.ts';
 import type { NetworkInfo } from '../../../src/model/server.ts';
+import { openChangeHub } from '../../../src/services/compute-api/change-hub.ts';
 import type { ImagePort, NetworkPort, ServerImage, ServerParts } from '../../../src/services/compute-api/server-parts.ts';
 import { serverRoutes } from '../../../src/services/compute-api/server-routes.ts';
 
@@ -110,6 +111,7 @@ export async function openHouse(options: Pick<ServerParts, 'quotas' | 'maxLimit'
     bus: { ring: (word) => void rung.push(word) },
     clock,
     log: silentLog,
+    changes: openChangeHub({ db, clock, log: silentLog }),
     images: imagePort,
     networks: networkPort,
     console: async (_server, lines) => {
