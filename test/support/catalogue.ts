@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 
 /** Where the conformance catalogue lies beside the checkout, if it does. */
 const folder = ['../shared/compute-api', '../../shared/compute-api'].map((path) => resolve(path)).find((path) => existsSync(path));
+/** The same, for programs that take a folder. */
+export const catalogueFolder = folder ?? '';
 /** What a test that needs it says when it is absent; false when it is there. */
 export const noCatalogue: string | false = folder ? false : 'needs catalogue: ../shared/compute-api is not beside this checkout';
 if (noCatalogue && (process.env.MUST_RUN ?? '').split(',').includes('catalogue'))
