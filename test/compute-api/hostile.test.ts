@@ -12,7 +12,8 @@ before(async () => {
 });
 after(() => house.close());
 
-const routes = Object.entries(computeRoutes);
+/** A stream without an end has a story of its own (test/stories/server-changes.test.ts). */
+const routes = Object.entries(computeRoutes).filter(([key]) => key !== 'GET /servers/changes');
 const VERSIONS = ['2.1', '2.53', '2.104'];
 /** Values no field expects all of. */
 const ODD: readonly unknown[] = [
