@@ -247,6 +247,7 @@ export const everyRoute: readonly Skeleton[] = Object.entries({
   Object.keys(table).flatMap((name) => {
     const [method = '', path = ''] = (name.split('#')[0] ?? '').split(' ');
     if (method === 'DELETE' && /\/(users|projects|domains|roles|tokens)\b/.test(path) && mount === '/identity') return [];
+    if (path === '/servers/changes') return []; // a stream without an end: test/stories/server-changes.test.ts
     const noun = nouns.find(([form]) => form.test(path))?.[1] ?? 'odd';
     return [{ method, path: `${mount}${path === '/' ? '' : path}`.replace(/:\w+/, `{${noun}}`).replaceAll(/:\w+/g, '{odd}') }];
   }),
