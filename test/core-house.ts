@@ -22,7 +22,7 @@ import { JOBS_RING } from '../src/model/jobs.ts';
 import { CELL_UUID, type NetworkInfo, type Server } from '../src/model/server.ts';
 import { type AgentOptions, agentDefaults } from '../src/services/compute-agent/parts.ts';
 import { type Agent, startAgent } from '../src/services/compute-agent/start.ts';
-import { type ConductorOptions, conductorDefaults, type OnStep } from '../src/services/conductor/parts.ts';
+import { type ConductorOptions, type ConductorParts, conductorDefaults, type OnStep } from '../src/services/conductor/parts.ts';
 import { type Conductor, startConductor } from '../src/services/conductor/start.ts';
 import { type SchedulerOptions, schedulerDefaults } from '../src/services/scheduler/options.ts';
 import { type Scheduler, startScheduler } from '../src/services/scheduler/start.ts';
@@ -84,6 +84,8 @@ export interface HouseOptions {
   readonly scheduler?: Partial<SchedulerOptions>;
   readonly agent?: Partial<AgentOptions>;
   readonly onStep?: OnStep;
+  /** What the outside is told, and the ear that hears it. */
+  readonly told?: Pick<ConductorParts, 'notifications' | 'notify'>;
   readonly onAgentStep?: (step: string, phase: 'before' | 'after') => void;
   readonly clock?: Clock;
   readonly log?: Log;
@@ -156,6 +158,7 @@ export async function openHouse(options: HouseOptions = {}) {
           ...more.options,
         },
         ...(onStep ? { onStep } : {}),
+        ...options.told,
       });
       house.conductors.push(conductor);
       return conductor;
@@ -315,6 +318,7 @@ export async function openHouse(options: HouseOptions = {}) {
         await tx.updateTable('servers').set({ task_state: 'deleting' }).where('uuid', '=', uuid).where('deleted', '=', 0).execute();
         const ctx = context();
         await insertActions(tx, [{ serverUuid: uuid, action: 'delete', context: ctx, at: now }]);
+        await writeChanges(tx, [{ noun: 'server', key: uuid, what: 'task', projectId, body: { taskState: 'deleting' }, at: now }]);
         await insertJobs(tx, [{ kind: 'delete-server', serverUuid: uuid, input: { serverUuid: uuid, force: false }, context: ctx, now }]);
       });
       bus.ring(JOBS_RING);

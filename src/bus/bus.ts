@@ -56,8 +56,9 @@ export interface Bus {
   serve<C extends Contract>(contract: C, handlers: Handlers<C>, more?: { host?: string; concurrency?: number }): Promise<Stop>;
   /** Calls `heard` at each ring of the word. */
   onRing(word: string, heard: () => void): Promise<Stop>;
-  /** Hands a notification to outside consumers (exchange and topic as Nova's). Nobody listening is fine. */
-  notify(topic: string, envelope: object): void;
+  /** Hands a notification to outside consumers (exchange and topic as Nova's); resolves when the carrier has it. Nobody listening is fine.
+   *  Throws busUnavailable. */
+  notify(topic: string, envelope: object): Promise<void>;
   /** Whether the carrier is there; a memory bus always is. */
   healthy(): boolean;
   close(): Promise<void>;

@@ -23,7 +23,7 @@ test('a bus is opened by its URL, and a wrong URL says what is right', async () 
 test('notifications of a memory bus reach the one who asked for them', async () => {
   const heard: unknown[] = [];
   const bus = memoryBus({ clock: systemClock, log: silentLog, notified: (topic, envelope) => heard.push([topic, envelope]) });
-  bus.notify('versioned_notifications.info', { event_type: 'instance.create.end' });
+  await bus.notify('versioned_notifications.info', { event_type: 'instance.create.end' });
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(heard, [['versioned_notifications.info', { event_type: 'instance.create.end' }]]);
 });

@@ -163,7 +163,7 @@ export function memoryBus(options: {
         set.delete(heard);
       };
     },
-    notify(topic, envelope) {
+    async notify(topic, envelope) {
       if (!closed && notified) setImmediate(notified, topic, JSON.parse(JSON.stringify(envelope)));
     },
     healthy: () => !closed,

@@ -74,11 +74,13 @@ test('rabbitmq: an ask asked while the broker is away is answered when it is bac
     await until(() => !a.healthy());
     await assert.rejects(a.ask(clerk, 'add', { a: 1, b: 0 }, { timeoutMs: 100 }), isCode('bus.unavailable'));
     a.ring('jobs');
-    a.notify('versioned_notifications.info', {});
+    // Handed over when the broker is back, or refused: never silently lost.
+    const told = a.notify('versioned_notifications.info', {}).then(() => 'told', isCode('bus.unavailable'));
     const waiting = a.ask(clerk, 'add', { a: 2, b: 0 });
     await server.restart();
     assert.deepEqual(await waiting, { sum: 2 });
     await until(() => a.healthy() && b.healthy());
+    assert.ok(await told);
   }),
 );
 
@@ -200,8 +202,8 @@ test('rabbitmq: notifications arrive as consumers of oslo.messaging expect them'
   await new Promise((resolve) => consumer.once('ready', () => resolve(undefined)));
   try {
     const inner = { event_type: 'instance.create.end', priority: 'INFO', payload: { uuid: 'u' } };
-    a.notify('versioned_notifications.info', inner);
-    a.notify('versioned_notifications.error', inner); // nobody listens
+    await a.notify('versioned_notifications.info', inner);
+    await a.notify('versioned_notifications.error', inner); // nobody listens
     await until(() => heard.length > 0);
     assert.deepEqual(heard, [
       { routingKey: 'versioned_notifications.info', body: { 'oslo.version': '2.0', 'oslo.message': JSON.stringify(inner) } },

@@ -65,8 +65,8 @@ export function rabbitmqBus(options: RabbitmqOptions): Bus {
   const sure = connection.createPublisher({ confirm: true });
   const quick = connection.createPublisher({ exchanges: [{ exchange: ringExchange, type: 'fanout' }] });
   const notifyExchange = options.notifyExchange ?? 'nova';
-  const notifier = connection.createPublisher({ exchanges: [{ exchange: notifyExchange, type: 'topic' }] });
-  const plainNotifier = connection.createPublisher(); // for an exchange that somebody else has declared in another way
+  const notifier = connection.createPublisher({ confirm: true, exchanges: [{ exchange: notifyExchange, type: 'topic' }] });
+  const plainNotifier = connection.createPublisher({ confirm: true }); // for an exchange that somebody else has declared in another way
 
   const chance = (part: number | undefined) => part !== undefined && unkind !== undefined && unkind.random() < part;
   /** Sends once, or as unkindness has it: never, twice, or later. */
@@ -287,15 +287,16 @@ export function rabbitmqBus(options: RabbitmqOptions): Bus {
         set.delete(heard);
       };
     },
-    notify(topic, envelope) {
+    async notify(topic, envelope) {
       const wrapped = 'oslo.message' in envelope ? envelope : { 'oslo.version': '2.0', 'oslo.message': JSON.stringify(envelope) };
       const body = Buffer.from(JSON.stringify(wrapped));
       const to = { exchange: notifyExchange, routingKey: topic, durable: true, ...JSON_BODY };
       // Queues are the listeners' business: one that we made would fill for ever where nobody listens.
-      notifier
-        .send(to, body)
-        .catch(() => plainNotifier.send(to, body))
-        .catch((cause: unknown) => log.warn({ err: cause, topic }, 'a notification was lost'));
+      try {
+        await notifier.send(to, body).catch(() => plainNotifier.send(to, body));
+      } catch (cause) {
+        throw busUnavailable({ why: 'a notification could not be handed over' }, { cause });
+      }
     },
     healthy: () => !closed && connection.ready,
     async close() {

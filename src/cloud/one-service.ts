@@ -18,6 +18,7 @@ import { chooseHypervisor, machineName, readHypervisorWish } from './hypervisor.
 import { removeEndpoint, writeLoginFiles } from './login-files.ts';
 import { type MetadataPart, startMetadata } from './metadata.ts';
 import { openNeighbours } from './neighbours.ts';
+import { openNotifications } from './notifications.ts';
 import { conductorOptions, schedulerOptions } from './part-options.ts';
 import { patientNeighbours } from './patient-neighbours.ts';
 import { keepSecrets, type Secrets } from './secrets.ts';
@@ -166,7 +167,9 @@ const starters: Readonly<Record<PartName, (ground: Ground) => Promise<void>>> = 
       host: config.settings.host ?? machineName(),
       crashAt: process.env.KILONOVA_CRASH_AT ?? null,
     });
-    const conductor = await startConductor({ db, bus, clock, log, network: neighbours.networks, options });
+    const { close, ...told } = await openNotifications(config.settings, { bus, clock, log });
+    ground.undo(close);
+    const conductor = await startConductor({ db, bus, clock, log, network: neighbours.networks, options, ...told });
     ground.undo(() => conductor.stop());
     ground.say('conductor ready');
   },

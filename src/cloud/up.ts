@@ -15,6 +15,7 @@ import { type Config, readConfig, readConfigFile } from './config.ts';
 import { chooseHypervisor, type HypervisorWish, machineName, readHypervisorWish } from './hypervisor.ts';
 import { removeEndpoint, writeLoginFiles } from './login-files.ts';
 import { startMetadata } from './metadata.ts';
+import { openNotifications } from './notifications.ts';
 import { conductorOptions, schedulerOptions } from './part-options.ts';
 import { keepSecrets } from './secrets.ts';
 import { seedCloud } from './seeds/cloud.ts';
@@ -134,11 +135,14 @@ async function start(
   // Ended in the opposite order: whoever asks ends before whoever answers.
   const scheduler = await startScheduler({ db, bus, clock, log, options: schedulerOptions(settings, machineName()) });
   undo.push(() => scheduler.stop());
+  const { close: closeNotifications, ...told } = await openNotifications(settings, { bus, clock, log });
+  undo.push(closeNotifications);
   const conductor = await startConductor({
     db,
     bus,
     clock,
     log,
+    ...told,
     network: api.neighbours.networks,
     options: conductorOptions(settings, {
       host: machineName(),

@@ -30,6 +30,30 @@ export const operations = () => (read('operations.json') ?? []) as readonly Oper
 export const fieldFacts = () => (read('fields.json') ?? {}) as Readonly<Record<string, Readonly<Record<string, readonly Range[]>>>>;
 export const sample = (file: string) => read(join('samples', file));
 
+/** A sample of a notification, with what it refers to put in; undefined where there is none of that name. */
+export function notificationSample(name: string): unknown {
+  const file = `notification_samples/${name}`;
+  if (!folder || !existsSync(join(folder, file))) return undefined;
+  return resolved(read(file));
+}
+function resolved(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(resolved);
+  if (value === null || typeof value !== 'object') return value;
+  const { $ref: ref, ...own } = value as { $ref?: string };
+  const base =
+    ref === undefined
+      ? {}
+      : resolved(read(`notification_samples/common_payloads/${ref.replace('common_payloads/', '').replace(/#$/, '')}`));
+  return merged(base, Object.fromEntries(Object.entries(own).map(([key, item]) => [key, resolved(item)])));
+}
+const merged = (base: unknown, over: unknown): unknown => {
+  const isMap = (one: unknown): one is Record<string, unknown> => one !== null && typeof one === 'object' && !Array.isArray(one);
+  if (!isMap(base) || !isMap(over)) return over;
+  return Object.fromEntries(
+    [...new Set([...Object.keys(base), ...Object.keys(over)])].map((key) => [key, key in over ? merged(base[key], over[key]) : base[key]]),
+  );
+};
+
 interface Difference {
   readonly pointer: string;
   readonly kind: string;

@@ -3,6 +3,7 @@ import type { Database } from '../../db/engine.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { JobKind } from '../../model/jobs.ts';
+import type { NotificationOptions } from './notifications/notifier.ts';
 
 /** What the conductor asks of the network service. */
 export interface NetworkPort {
@@ -73,6 +74,10 @@ export type OnStep = (kind: JobKind, step: string, phase: Phase) => void;
 
 export interface ConductorParts {
   readonly db: Database;
+  /** What is told to the outside; nothing when absent. */
+  readonly notifications?: NotificationOptions;
+  /** Whom it is told to. */
+  readonly notify?: (topic: string, envelope: object) => Promise<void>;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;

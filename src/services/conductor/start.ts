@@ -11,6 +11,7 @@ import { actOnServer } from './act-on-server.ts';
 import { buildServer } from './build-server.ts';
 import { deleteServer } from './delete-server.ts';
 import { listOwned, registerHost, reportHost, reportService } from './hosts.ts';
+import { startNotifier } from './notifications/notifier.ts';
 import { closeAction } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
 import { reap } from './reaper.ts';
@@ -33,6 +34,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
   const { db, bus, clock, log, options } = given;
   if (options.alone) await db.transaction((tx) => endLeases(tx, clock.now()));
   const sequencer = await startSequencer(given);
+  const notifier = await startNotifier(given);
   const parts: Parts = { ...given, changed: () => sequencer.wake() };
   const specs: { readonly [K in JobKind]: JobSpec<K> } = {
     'build-server': buildServer(parts),
@@ -176,6 +178,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
       await looking;
       await withinGrace(Promise.all(running.values()));
       await db.transaction((tx) => handBackJobs(tx, options.name, clock.now())).catch(failed('jobs could not be handed back'));
+      await notifier?.stop();
       await sequencer.stop();
     },
   };
