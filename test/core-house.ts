@@ -104,6 +104,7 @@ export interface CreateWish {
   readonly forcedHost?: string;
   readonly extraSpecs?: Record<string, string>;
   readonly imageProperties?: Record<string, string>;
+  readonly hints?: Record<string, unknown>;
 }
 
 const imageBytes = Buffer.from('placeholder');
@@ -264,7 +265,7 @@ export async function openHouse(options: HouseOptions = {}) {
               security_groups: '["default"]',
               network_info: '[]',
               block_devices: '[]',
-              scheduler_hints: '{}',
+              scheduler_hints: JSON.stringify(wish.hints ?? {}),
               trusted_certs: null,
               fault: null,
               locked: 0,

@@ -6,6 +6,7 @@ import type { Log } from '../lib/log.ts';
 import { type AgentParts, agentDefaults, type ImagePort } from '../services/compute-agent/parts.ts';
 import { startAgent } from '../services/compute-agent/start.ts';
 import { configDriveFiles, metadataRelay } from './guest-metadata.ts';
+import { cpuMonitor, hostAttributes, monitorsCpu } from './host-reports.ts';
 import { openDriver } from './hypervisor.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Settings } from './options.ts';
@@ -28,7 +29,7 @@ export async function startHost(options: {
 }): Promise<{ stop(): Promise<void> }> {
   const { kind, host, stateDir, settings, clock, bus, neighbours } = options;
   const log = options.log.child({ host });
-  const driver = await openDriver(kind, { host, stateDir: join(stateDir, kind), clock, log });
+  const driver = await openDriver(kind, { host, stateDir: join(stateDir, kind), clock, log, settings });
   // Under software emulation each build takes a core for itself.
   const concurrency =
     options.given.has('maxConcurrentBuilds') || kind === 'fake' ? (kind === 'fake' ? 0 : settings.maxConcurrentBuilds) : cpus().length;
@@ -43,11 +44,13 @@ export async function startHost(options: {
       ? { relay: metadataRelay({ stateDir, url: options.metadata.url, secret: options.metadata.secret, log, clock }) }
       : {}),
     configDrive: configDriveFiles,
+    ...(monitorsCpu(settings.computeMonitors) ? { metrics: cpuMonitor() } : {}),
     options: {
       ...agentDefaults,
       host,
       hostIp: settings.myIp,
       stateDir,
+      attributes: hostAttributes(settings.hostAttributes),
       concurrency,
       reportMs: settings.reportInterval * 1000,
       durable: kind !== 'fake',

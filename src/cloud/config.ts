@@ -22,7 +22,7 @@ export function readConfig(text: string): Config {
     if (raw === undefined) {
       for (const [section, name] of option.was ?? []) {
         raw = sections.get(section)?.get(name);
-        if (raw === undefined) continue;
+        if (raw === undefined || (section === option.section && name === option.name)) continue;
         warnings.push(`[${section}] ${name} is an older name; write [${option.section}] ${option.name}.`);
         break;
       }
@@ -47,22 +47,25 @@ export function readConfigFile(path: string): Config {
   }
 }
 
-function sectionsOf(parsed: Record<string, unknown>): Map<string, Map<string, string>> {
-  const sections = new Map<string, Map<string, string>>([['DEFAULT', new Map()]]);
+/** Every value of each option, in order: an option may be given more than once. */
+function sectionsOf(parsed: Record<string, unknown>): Map<string, Map<string, string[]>> {
+  const sections = new Map<string, Map<string, string[]>>([['DEFAULT', new Map()]]);
   for (const [key, value] of Object.entries(parsed)) {
     if (value !== null && typeof value === 'object' && !Array.isArray(value)) {
       const section = new Map(sections.get(key));
-      for (const [name, inner] of Object.entries(value)) section.set(name, lastOf(inner));
+      for (const [name, inner] of Object.entries(value)) section.set(name, allOf(inner));
       sections.set(key, section);
-    } else sections.get('DEFAULT')?.set(key, lastOf(value));
+    } else sections.get('DEFAULT')?.set(key, allOf(value));
   }
   return sections;
 }
 
-/** Of an option given twice the last one counts, as with oslo.config. */
-const lastOf = (value: unknown): string => String(Array.isArray(value) ? value.at(-1) : value);
+const allOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [String(value)]);
 
-function read(option: Option, raw: string): string | number | boolean | string[] {
+/** Of an option given twice the last one counts, as with oslo.config, unless it takes many lines. */
+function read(option: Option, all: readonly string[]): string | number | boolean | string[] {
+  if (option.kind === 'lines') return all.map((line) => line.trim()).filter(Boolean);
+  const raw = all.at(-1) ?? '';
   const where = `[${option.section}] ${option.name} = ${raw}`;
   switch (option.kind) {
     case 'integer':

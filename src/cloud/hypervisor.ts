@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Driver } from '../hypervisors/driver.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import type { Settings } from './options.ts';
 import { aptLine, guestPrograms, missingPrograms } from './system-programs.ts';
 
 export type HypervisorWish = 'auto' | 'qemu' | 'libvirt' | 'fake';
@@ -36,9 +37,12 @@ export const machineName = (): string => hostname().split('.')[0] || 'localhost'
 
 export async function openDriver(
   kind: 'qemu' | 'fake',
-  options: { host: string; stateDir: string; clock: Clock; log: Log },
+  options: { host: string; stateDir: string; clock: Clock; log: Log; settings: Settings },
 ): Promise<Driver> {
-  const { host, stateDir, clock, log } = options;
-  if (kind === 'fake') return (await import('../hypervisors/fake/fake-driver.ts')).createFakeDriver({ hostname: host, stateDir, clock });
+  const { host, stateDir, clock, log, settings } = options;
+  if (kind === 'fake') {
+    const size = { vcpus: settings.fakeVcpus, memoryMiB: settings.fakeMemory, diskGiB: settings.fakeDisk };
+    return (await import('../hypervisors/fake/fake-driver.ts')).createFakeDriver({ hostname: host, stateDir, clock, ...size });
+  }
   return (await import('../hypervisors/qemu/qemu-driver.ts')).createQemuDriver({ hostname: host, stateDir, clock, log });
 }

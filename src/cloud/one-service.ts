@@ -164,6 +164,7 @@ const starters: Readonly<Record<PartName, (ground: Ground) => Promise<void>>> = 
     const db = await ground.db();
     const bus = await ground.bus();
     const options = conductorOptions(config.settings, {
+      given: config.given,
       host: config.settings.host ?? machineName(),
       crashAt: process.env.KILONOVA_CRASH_AT ?? null,
     });

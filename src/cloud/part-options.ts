@@ -1,20 +1,23 @@
 import { randomInt } from 'node:crypto';
 import { newSecret } from '../lib/ids.ts';
+import { enforcedClasses, legacyRatios } from '../model/legacy-claim.ts';
 import { type ConductorOptions, conductorDefaults } from '../services/conductor/parts.ts';
 import { type SchedulerOptions, schedulerDefaults } from '../services/scheduler/options.ts';
+import { readAliases } from '../services/scheduler/pci/aliases.ts';
 import type { Settings } from './options.ts';
 
 /** Options of a conductor out of the config. Its name is new at each start: leases of a former self run out. */
 export const conductorOptions = (
   settings: Settings,
-  more: { host: string; crashAt: string | null; alone?: boolean },
+  more: { host: string; crashAt: string | null; alone?: boolean; given?: ReadonlySet<keyof Settings> },
 ): ConductorOptions => ({
   ...conductorDefaults,
   name: `${more.host}-${newSecret(6)}`,
   host: more.host,
   maxAttempts: settings.maxAttempts,
   serviceDownTime: settings.serviceDownTime,
-  ratios: { vcpu: settings.cpuRatio, memory: settings.ramRatio, disk: settings.diskRatio },
+  ratios: ratiosOf(settings, more.given ?? new Set()),
+  enforced: enforcedClasses(settings.enabledFilters),
   reserved: {
     vcpu: settings.reservedHostCpus,
     memoryMiB: settings.reservedHostMemory,
@@ -24,17 +27,78 @@ export const conductorOptions = (
   alone: more.alone ?? false,
 });
 
-export const schedulerOptions = (settings: Settings, host: string): SchedulerOptions => ({
-  ...schedulerDefaults,
-  name: `${host}-${newSecret(6)}`,
-  host,
-  seed: randomInt(2 ** 32 - 1),
-  enabledFilters: settings.enabledFilters,
-  weights: {
-    ram_weight_multiplier: settings.ramWeight,
-    cpu_weight_multiplier: settings.cpuWeight,
-    disk_weight_multiplier: settings.diskWeight,
-  },
-  hostSubsetSize: settings.hostSubsetSize,
-  serviceDownTime: settings.serviceDownTime,
-});
+/** The file's own, or those of the releases whose filters it asks for, or today's. */
+function ratiosOf(settings: Settings, given: ReadonlySet<keyof Settings>): ConductorOptions['ratios'] {
+  const usual = { vcpu: settings.cpuRatio, memory: settings.ramRatio, disk: settings.diskRatio };
+  if (enforcedClasses(settings.enabledFilters) === null) return usual;
+  return {
+    vcpu: given.has('cpuRatio') ? usual.vcpu : legacyRatios.vcpu,
+    memory: given.has('ramRatio') ? usual.memory : legacyRatios.memory,
+    disk: given.has('diskRatio') ? usual.disk : legacyRatios.disk,
+  };
+}
+
+/** Options of a scheduler out of the config. Throws for an option whose value is none. */
+export function schedulerOptions(settings: Settings, host: string): SchedulerOptions {
+  if (settings.routedNetworks)
+    throw new Error('[scheduler] query_placement_for_routed_network_aggregates is true, but there are no routed networks here; remove it');
+  const costs: Readonly<Record<string, number>> = {
+    compute_fill_first_cost_fn: settings.fillFirstWeight,
+    retry_host_cost_fn: settings.retryCostWeight,
+    noop_cost_fn: settings.noopWeight,
+  };
+  return {
+    ...schedulerDefaults,
+    name: `${host}-${newSecret(6)}`,
+    host,
+    seed: randomInt(2 ** 32 - 1),
+    enabledFilters: settings.enabledFilters,
+    available: settings.availableFilters.flatMap((line) => line.split(',').map((word) => word.trim())).filter(Boolean),
+    weightClasses: settings.weightClasses,
+    driver: settings.schedulerDriver,
+    leastCost: settings.leastCostFunctions.map((name) => ({ name, weight: costs[name.slice(name.lastIndexOf('.') + 1)] ?? 1 })),
+    weights: {
+      ram_weight_multiplier: settings.ramWeight,
+      cpu_weight_multiplier: settings.cpuWeight,
+      disk_weight_multiplier: settings.diskWeight,
+      io_ops_weight_multiplier: settings.ioOpsWeight,
+      pci_weight_multiplier: settings.pciWeight,
+      soft_affinity_weight_multiplier: settings.softAffinityWeight,
+      soft_anti_affinity_weight_multiplier: settings.softAntiAffinityWeight,
+      build_failure_weight_multiplier: settings.buildFailureWeight,
+      cross_cell_move_weight_multiplier: settings.crossCellWeight,
+      hypervisor_version_weight_multiplier: settings.hypervisorVersionWeight,
+      num_instances_weight_multiplier: settings.numInstancesWeight,
+      image_props_weight_multiplier: settings.imagePropsWeight,
+      metrics_weight_multiplier: settings.metricsMultiplier,
+    },
+    filterOptions: {
+      defaultZone: settings.defaultZone,
+      imageDefaultArchitecture: settings.imageDefaultArchitecture,
+      maxIoOpsPerHost: settings.maxIoOps,
+      maxInstancesPerHost: settings.maxInstances,
+      isolatedHosts: settings.isolatedHosts,
+      isolatedImages: settings.isolatedImages,
+      restrictIsolatedHosts: settings.restrictIsolated,
+      isolationNamespace: settings.isolationNamespace,
+      isolationSeparator: settings.isolationSeparator,
+      metricsWeights: settings.metricsWeights,
+      metricsRequired: settings.metricsRequired,
+      metricsUnavailable: settings.metricsUnavailable,
+      imagePropsWeights: settings.imagePropsWeights,
+      packNumaCells: settings.packNumaCells,
+    },
+    prefilters: {
+      limitTenants: settings.limitTenants,
+      tenantAggregateRequired: settings.tenantAggregateRequired,
+      imageTypeSupport: settings.imageTypeSupport,
+      isolatedAggregates: settings.isolatedAggregates,
+      imageMetadata: settings.imageMetadataPrefilter,
+    },
+    pciAliases: readAliases(settings.pciAliases),
+    pluginTimeoutMs: settings.pluginTimeout * 1000,
+    hostSubsetSize: settings.hostSubsetSize,
+    shuffleBest: settings.shuffleBest,
+    serviceDownTime: settings.serviceDownTime,
+  };
+}

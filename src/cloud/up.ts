@@ -145,6 +145,7 @@ async function start(
     ...told,
     network: api.neighbours.networks,
     options: conductorOptions(settings, {
+      given: config.given,
       host: machineName(),
       crashAt: process.env.KILONOVA_CRASH_AT ?? null,
       alone: settings.databaseUrl === null, // the database lies in the data dir, which this process has locked

@@ -18,4 +18,6 @@ else {
   await import('./parallel-placing.test.ts');
   await import('./agent-restarts.test.ts');
   await import('./vanished-jobs.test.ts');
+  await import('../scheduler/live-hosts.test.ts');
+  await import('../scheduler/legacy-claim.test.ts');
 }

@@ -1,6 +1,10 @@
 import type { Ask } from '../../src/services/scheduler/filter.ts';
-import type { HostView } from '../../src/services/scheduler/host-view.ts';
+import type { ComputeRecord, HostState } from '../../src/services/scheduler/host-state.ts';
+import { readMetrics } from '../../src/services/scheduler/metrics.ts';
+import { readHostNuma } from '../../src/services/scheduler/numa/read.ts';
+import type { GuestNuma } from '../../src/services/scheduler/numa/topology.ts';
 import { type FilterOptions, filterDefaults } from '../../src/services/scheduler/options.ts';
+import { inOrder, type PciPool, type PciRequest } from '../../src/services/scheduler/pci/pools.ts';
 import { PythonFloat, pythonInt } from '../../src/services/scheduler/python.ts';
 import type { Group, Wish } from '../../src/services/scheduler/wish.ts';
 import type { Json, VectorCase, VectorFile } from './vector-file.ts';
@@ -13,7 +17,7 @@ const timeOf = (text: string) => {
   return Date.parse(`${parts[1]}Z`) * 1000 + Number((parts[2] ?? '').padEnd(6, '0'));
 };
 
-export function hostOf(file: VectorFile, own: Json, unknownCells: readonly string[] = []): HostView {
+export function hostOf(file: VectorFile, own: Json, unknownCells: readonly string[] = []): HostState {
   const h: Json = { ...file.host_defaults, ...own };
   const node = h.nodename ?? h.host;
   const host = {
@@ -47,6 +51,7 @@ export function hostOf(file: VectorFile, own: Json, unknownCells: readonly strin
       Object.entries(h.limits ?? {}).map(([key, value]) => [key, typeof value === 'number' ? new PythonFloat(value) : value]),
     ),
     aggregates: h.aggregates,
+    traits: new Set<string>(),
     instances: new Map(
       Object.entries(h.instances as Record<string, Json>).map(([uuid, one]) => [
         uuid,
@@ -56,7 +61,9 @@ export function hostOf(file: VectorFile, own: Json, unknownCells: readonly strin
         },
       ]),
     ),
-    pciPools: h.pci_stats,
+    numa: readHostNuma(h.numa_topology),
+    pciPools: h.pci_stats && inOrder(h.pci_stats as PciPool[]),
+    candidates: h.allocation_candidates,
     disabled: h.service?.disabled ?? false,
     forcedDown: h.service?.forced_down,
     lastSeenAt: micros(h.service?.last_seen_up),
@@ -90,6 +97,7 @@ export function wishOf(file: VectorFile, own: Json): Wish {
     },
     extraSpecs: flavor.extra_specs,
     imageId: r.image?.id ?? null,
+    imageFormat: null,
     imageProperties: r.image?.properties_coerced ?? r.image?.properties ?? {},
     hints:
       r.scheduler_hints &&
@@ -97,9 +105,73 @@ export function wishOf(file: VectorFile, own: Json): Wish {
     group: r.instance_group && groupOf(r.instance_group),
     triedHosts: r.retry?.hosts ?? [],
     destination: r.requested_destination && {
+      host: r.requested_destination.host ?? null,
+      node: r.requested_destination.node,
       cell: r.requested_destination.cell ?? null,
       allowCrossCellMove: r.requested_destination.allow_cross_cell_move ?? false,
     },
+    ignoredHosts: r.ignore_hosts ?? [],
+    forcedHosts: r.force_hosts ?? [],
+    forcedNodes: r.force_nodes ?? [],
+    numa: guestNumaOf(r.numa_topology),
+    network: r.network_metadata && { physnets: r.network_metadata.physnets ?? [], tunneled: r.network_metadata.tunneled ?? false },
+    pciRequests:
+      r.pci_requests &&
+      (r.pci_requests as Json[]).map(
+        (one): PciRequest => ({
+          count: one.count,
+          spec: one.spec,
+          alias: one.alias_name ?? null,
+          numaPolicy: one.numa_policy ?? null,
+          requestId: one.request_id ?? null,
+        }),
+      ),
+  };
+}
+export const guestNumaOf = (numa: Json | null | undefined): GuestNuma | null =>
+  numa
+    ? {
+        cells: (numa.cells as Json[]).map((cell) => ({
+          id: cell.id,
+          shared: new Set(cell.cpuset as number[]),
+          dedicated: new Set(cell.pcpuset as number[]),
+          memoryMiB: cell.memory,
+          pageKiB: cell.pagesize ?? null,
+          policy: cell.cpu_policy ?? null,
+          threads: cell.cpu_thread_policy ?? null,
+          pinning: new Map(),
+          reserved: null,
+        })),
+        emulatorThreads: numa.emulator_threads_policy ?? null,
+      }
+    : null;
+
+export const timeOfVector = micros;
+/** A compute node of a file, as `updateHostState` takes it. */
+export function computeRecordOf(own: Json): ComputeRecord {
+  return {
+    host: own.host,
+    hypervisorHostname: own.hypervisor_hostname,
+    uuid: own.uuid,
+    vcpus: own.vcpus,
+    vcpusUsed: own.vcpus_used,
+    memoryMiB: own.memory_mb,
+    memoryFreeMiB: own.free_ram_mb,
+    diskGiB: own.local_gb,
+    diskUsedGiB: own.local_gb_used,
+    diskFreeGiB: own.free_disk_gb ?? null,
+    diskLeastGiB: own.disk_available_least ?? null,
+    hypervisorType: own.hypervisor_type,
+    hypervisorVersion: own.hypervisor_version,
+    cpuInfo: own.cpu_info,
+    supportedInstances: own.supported_hv_specs ?? [],
+    stats: own.stats ?? null,
+    metrics: readMetrics(own.metrics),
+    hostIp: own.host_ip,
+    ratios: { cpu: own.cpu_allocation_ratio, ram: own.ram_allocation_ratio, disk: own.disk_allocation_ratio },
+    pciPools: own.pci_device_pools ?? [],
+    numa: readHostNuma(own.numa_topology),
+    updatedAt: micros(own.updated_at),
   };
 }
 const wholeNumber = (text: string) => {
@@ -120,7 +192,7 @@ function groupOf(group: Json): Group {
 }
 
 export function optionsOf(config: Json = {}): FilterOptions {
-  const { filter_scheduler: scheduler = {}, metrics = {}, DEFAULT: common = {} } = config;
+  const { filter_scheduler: scheduler = {}, metrics = {}, DEFAULT: common = {}, compute = {} } = config;
   const given: { [K in keyof FilterOptions]: FilterOptions[K] | undefined } = {
     serviceDownTime: common.service_down_time,
     defaultZone: common.default_availability_zone,
@@ -136,6 +208,7 @@ export function optionsOf(config: Json = {}): FilterOptions {
     metricsRequired: metrics.required,
     metricsUnavailable: metrics.weight_of_unavailable,
     imagePropsWeights: scheduler.image_props_weight_setting,
+    packNumaCells: compute.packing_host_numa_cells_allocation_strategy,
   };
   return {
     ...filterDefaults,

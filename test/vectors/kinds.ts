@@ -1,15 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import { matchesSpec } from '../../src/services/scheduler/extra-specs-match.ts';
 import { type Filter, ok } from '../../src/services/scheduler/filter.ts';
-import { filters, notLive } from '../../src/services/scheduler/filters/list.ts';
+import { filters } from '../../src/services/scheduler/filters/list.ts';
+import { emptyHostState, updateHostState } from '../../src/services/scheduler/host-state.ts';
 import { multiplierOf } from '../../src/services/scheduler/multiplier.ts';
 import { normalize } from '../../src/services/scheduler/normalize.ts';
+import { guestNumaOf as constraintsOf } from '../../src/services/scheduler/numa/constraints.ts';
 import { judged } from '../../src/services/scheduler/select.ts';
 import { rawValues, weigh } from '../../src/services/scheduler/weigh.ts';
 import type { Weighing } from '../../src/services/scheduler/weigher.ts';
-import { allWeighers } from '../../src/services/scheduler/weighers/list.ts';
+import { weighers } from '../../src/services/scheduler/weighers/list.ts';
 import { isRebuild } from '../../src/services/scheduler/wish.ts';
-import { askOf, hostOf } from './adapt.ts';
+import { askOf, computeRecordOf, guestNumaOf, hostOf, timeOfVector } from './adapt.ts';
+import { checkConsumed, checkFiltered, checkScenario, hostStateJson } from './states.ts';
 import { type Json, numberOf, sameNumber, type VectorCase, type VectorFile } from './vector-file.ts';
 
 /** What differs from the real Nova's answer; null: nothing. */
@@ -24,12 +27,12 @@ export function checkerOf(file: VectorFile): Check | string {
 
 const kinds: Readonly<Record<string, (file: VectorFile) => Check | string>> = {
   filter(file) {
-    const filter = filters[file.subject] ?? notLive[file.subject]?.filter;
+    const filter = filters[file.subject];
     if (!filter) return `there is no filter ${file.subject} yet`;
     return (one) => checkFilter(file, filter, one);
   },
   weigher(file) {
-    const weigher = allWeighers.find((item) => item.name === file.subject);
+    const weigher = weighers.find((item) => item.name === file.subject);
     if (!weigher) return `there is no weigher ${file.subject} yet`;
     return (one) => checkWeigher(file, weighingOf(weigher.name, one), one);
   },
@@ -44,6 +47,17 @@ const kinds: Readonly<Record<string, (file: VectorFile) => Check | string>> = {
     normalize(values, bound(one.minval), bound(one.maxval));
     return differs([...values], one.expect.normalized.map(numberOf));
   },
+  consume: (file) => (one) => checkConsumed(file, one),
+  get_filtered_hosts: (file) => (one) => checkFiltered(file, one),
+  e2e: (file) => (one) => checkScenario(file, one),
+  host_state_update: () => (one) => {
+    const state = emptyHostState(one.compute.host, one.compute.hypervisor_hostname, null);
+    const before = one.previous_updated ?? null;
+    const taken = tried(() => updateHostState(state, computeRecordOf(one.compute), timeOfVector(before)));
+    if (one.expect.error || taken === 'error') return taken === 'error' && one.expect.error ? null : `${taken} came`;
+    const updated = taken ? (one.compute.updated_at ?? null) : before;
+    return differs({ ...hostStateJson(state), updated }, one.expect.host_state);
+  },
 };
 const bound = (value: unknown) => (value === null || value === undefined ? undefined : numberOf(value));
 
@@ -55,6 +69,12 @@ function checkFilter(file: VectorFile, filter: Filter, one: VectorCase): Checked
   )
     return `the filter's flags are not ${JSON.stringify(flags)}`;
   const ask = askOf(file, one);
+  if (one.request?.numa_topology_from_flavor) {
+    const { vcpus, memoryMiB } = ask.wish.flavor;
+    const source = { vcpus, memoryMiB, extraSpecs: ask.wish.extraSpecs ?? {}, imageProperties: ask.wish.imageProperties };
+    const difference = differs(constraintsOf(source), guestNumaOf(one.request.numa_topology));
+    if (difference) return `cells of flavor and image: ${difference}`;
+  }
   const hosts = (one.hosts as Json[]).map((host) => hostOf(file, host));
   const rebuild = tried(() => isRebuild(ask.wish) && !filter.runOnRebuild);
   const concerned = tried(() => !filter.concerns || filter.concerns(ask));
@@ -75,14 +95,26 @@ function checkFilter(file: VectorFile, filter: Filter, one: VectorCase): Checked
   });
   return (
     differs(passes, one.expect.passes.map(verdict)) ??
-    (one.expect.limits ? differs(limits, (one.expect.limits as Json[]).map(limitsOf)) : null)
+    (one.expect.limits ? differs(limits, (one.expect.limits as Json[]).map(limitsOf)) : null) ??
+    (one.expect.allocation_candidates_left
+      ? differs(
+          verdicts.map((item, at) => (item === 'error' ? 0 : (item.candidates ?? hosts[at]!.candidates).length)),
+          one.expect.allocation_candidates_left,
+        )
+      : null)
   );
 }
 
-const limitsOf = (limits: Json) => Object.fromEntries(Object.entries(limits).map(([key, value]) => [key, numberOf(value)]));
+const limitsOf = (limits: Json) =>
+  Object.fromEntries(
+    Object.entries(limits).map(([key, value]) => [
+      key,
+      key === 'numa_topology' ? { cpuRatio: value.cpu_allocation_ratio, ramRatio: value.ram_allocation_ratio } : numberOf(value),
+    ]),
+  );
 
-const weighingOf = (name: string, one: VectorCase): Weighing => {
-  const weigher = allWeighers.find((item) => item.name === name);
+export const weighingOf = (name: string, one: VectorCase): Weighing => {
+  const weigher = weighers.find((item) => item.name === name);
   if (!weigher) throw new Error(`there is no weigher ${name} yet`);
   const set = weigher.name === 'MetricsWeigher' ? one.config?.metrics?.weight_multiplier : one.config?.filter_scheduler?.[weigher.option];
   return { weigher, multiplier: set ?? weigher.multiplier };
@@ -125,14 +157,14 @@ function checkAll(file: VectorFile, one: VectorCase): Checked {
 
 /** An answer of the real code: true, false or an error of any name (names are advisory). */
 const verdict = (value: unknown) => (typeof value === 'string' && value.startsWith('error:') ? 'error' : value);
-function tried<T>(work: () => T): T | 'error' {
+export function tried<T>(work: () => T): T | 'error' {
   try {
     return work();
   } catch {
     return 'error';
   }
 }
-function differs(found: unknown, expected: unknown): Checked {
+export function differs(found: unknown, expected: unknown): Checked {
   if (Array.isArray(found) && Array.isArray(expected) && found.length === expected.length)
     if (found.every((item, at) => (typeof item === 'number' ? sameNumber(item, expected[at]) : isDeepStrictEqual(item, expected[at]))))
       return null;

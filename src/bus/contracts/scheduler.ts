@@ -1,12 +1,23 @@
 import { ask } from '../bus.ts';
 import { type Static, Type } from '../schema.ts';
-import { AmountsShape, HostName, nullable, Uuid, Words } from './wire.ts';
+import { AmountsShape, HostName, nullable, Uuid, Wire, Words } from './wire.ts';
 
 /** One server that needs a host. */
 export const HostRequest = Type.Object({
   serverUuid: Uuid,
   projectId: Type.String(),
   amounts: AmountsShape,
+  /** The flavor behind the amounts, for filters that look at its parts. */
+  flavor: nullable(
+    Type.Object({
+      id: Type.String(),
+      name: Type.String(),
+      rootGiB: Type.Number(),
+      ephemeralGiB: Type.Number(),
+      swapMiB: Type.Number(),
+    }),
+  ),
+  image: nullable(Type.Object({ id: Type.String(), diskFormat: Type.String() })),
   extraSpecs: Words,
   imageProperties: Words,
   availabilityZone: nullable(Type.String()),
@@ -52,6 +63,8 @@ export const HostAnswer = Type.Object({
   /** Best first; empty: refused, and `reasons` say why. */
   hosts: Type.Array(Type.Object({ host: HostName, node: HostName, provider: Uuid, weight: Type.Number() })),
   reasons: DecisionReasons,
+  /** Nothing was decided: the request itself, or a filter about it, failed. */
+  failed: nullable(Wire),
   seed: Type.Integer(),
   feedPosition: Type.Integer(),
   configHash: Type.String(),

@@ -5,6 +5,7 @@ import { image } from './0004-image.ts';
 import { network } from './0005-network.ts';
 import { tokenKeys } from './0006-token-keys.ts';
 import { computeNouns } from './0007-compute-nouns.ts';
+import { scheduler } from './0008-scheduler.ts';
 import type { Migration } from './migration.ts';
 
 /** Every step of the schema, in the order in which they run. Names never change. */
@@ -16,4 +17,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0005-network': network,
   '0006-token-keys': tokenKeys,
   '0007-compute-nouns': computeNouns,
+  '0008-scheduler': scheduler,
 };

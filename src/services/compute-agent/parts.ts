@@ -44,6 +44,8 @@ export interface AgentOptions {
   readonly host: string;
   readonly hostIp: string;
   readonly stateDir: string;
+  /** What the host says of itself besides, for filters: { rack: 'r7' }. */
+  readonly attributes: Readonly<Record<string, unknown>>;
   /** Builds at once; 0: no limit.  Spec: max_concurrent_builds. */
   readonly concurrency: number;
   /** Also waits until the disk has what the journal says: survives a power cut, not only a killed process. */
@@ -66,6 +68,7 @@ export interface AgentOptions {
 }
 export const agentDefaults: Omit<AgentOptions, 'host' | 'stateDir'> = {
   hostIp: '127.0.0.1',
+  attributes: {},
   concurrency: 10,
   durable: false,
   reportMs: 10_000,
@@ -88,6 +91,8 @@ export interface AgentParts {
   readonly relay?: MetadataRelay;
   readonly configDrive?: ConfigDrive;
   readonly options: AgentOptions;
+  /** What monitors measure now: [{ name: 'cpu.percent', value: 0.3 }]; none without it.  Spec: compute_monitors. */
+  readonly metrics?: () => readonly { readonly name: string; readonly value: number }[];
   /** Called before and after each step of a build; tests strike there: it may throw, or end the process. */
   readonly onStep?: (step: string, phase: 'before' | 'after') => void;
   /** Aborts the waiting for a conductor at start. */

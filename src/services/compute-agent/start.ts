@@ -164,7 +164,8 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
             inventory = await driver.inventory();
             tracker.limit(inventory, shares);
             const text = JSON.stringify(inventory);
-            if (text !== reported) report = hypervisorReport(parts, inventory);
+            // What monitors measure is never the same.
+            if (text !== reported || parts.metrics) report = hypervisorReport(parts, inventory);
             reported = text;
           }
           await bus.tell(conductorContract, 'reportHost', { ...sender(), at: clock.now(), report });
@@ -194,7 +195,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   }
 }
 
-const hypervisorReport = ({ driver, options }: AgentParts, inventory: HostInventory) => ({
+const hypervisorReport = ({ driver, options, metrics }: AgentParts, inventory: HostInventory) => ({
   hypervisorHostname: inventory.hypervisorHostname,
   hypervisorType: driver.type,
   hypervisorVersion: inventory.hypervisorVersion,
@@ -207,7 +208,7 @@ const hypervisorReport = ({ driver, options }: AgentParts, inventory: HostInvent
   diskGiB: inventory.diskGiB,
   diskFreeGiB: inventory.diskFreeGiB,
   uptime: inventory.uptime,
-  stats: { acceleration: inventory.acceleration },
+  stats: { ...options.attributes, acceleration: inventory.acceleration, ...(metrics ? { metrics: metrics() } : {}) },
 });
 
 /** Takes the host by compare-and-set, asking until somebody answers. The boot id is kept first: an answer that was lost, or a death before it was

@@ -1,6 +1,7 @@
 import { computeAgentContract } from '../../bus/contracts/compute-agent.ts';
 import { type HostAnswer, type HostRequest, schedulerContract } from '../../bus/contracts/scheduler.ts';
 import { findAction, finishEvents, insertEvents } from '../../db/tables/compute/actions.ts';
+import { countBuildFailure } from '../../db/tables/compute/build-failures.ts';
 import { insertDecision } from '../../db/tables/compute/decisions.ts';
 import { type GroupRule, readGroup } from '../../db/tables/compute/groups.ts';
 import { findHost, isUp } from '../../db/tables/compute/hosts.ts';
@@ -66,7 +67,11 @@ function askScheduler({ bus, options }: ConductorParts): Ask {
       return answers;
     }, 200);
   const [usual, fresh] = [through(false), through(true)];
-  return (one) => (one.fresh ? fresh : usual)(one.request);
+  return async (one) => {
+    const answer = await (one.fresh ? fresh : usual)(one.request);
+    if (answer.failed) throw rebuildError(answer.failed);
+    return answer;
+  };
 }
 
 const place = (ask: Ask): Step<'build-server'> => ({
@@ -110,7 +115,7 @@ const place = (ask: Ask): Step<'build-server'> => ({
           const at = clock.now();
           stands = undefined; // the transaction may be tried again
           // The job's own end comes first; the task's is for jobs that vanished.
-          const task = { taskState: 'networking', deadline: job.deadline + 60_000_000, at };
+          const task = { taskState: 'networking', deadline: job.deadline + 60_000_000, at, enforced: options.enforced };
           const epoch = await placeServer(tx, db.kind, run.server, request.amounts, group, place, task);
           if (epoch === null) return null;
           const { host, node } = place;
@@ -189,6 +194,7 @@ const build: Step<'build-server'> = {
     await run.commit(async (tx) => {
       const action = await findAction(tx, job.serverUuid, job.context.requestId);
       if (action !== undefined) await finishEvents(tx, action, null, { at, result: 'Error', details: cause.message });
+      if (host !== null) await countBuildFailure(tx, db.kind, host, at);
       if (host !== null)
         await unplaceServer(tx, server, host, { vmState: 'building', taskState: 'scheduling', deadline: job.deadline + 60_000_000, at });
       return { marks: { place: 'undone', build: 'undone' }, notes: { tries, failed: null, tells: 0 } };
@@ -250,6 +256,14 @@ function hostRequest({ job, server, progress }: BuildRun, group: GroupRule | und
     serverUuid: server.uuid,
     projectId: server.projectId,
     amounts: amountsOf(server.flavor),
+    flavor: {
+      id: server.flavor.flavorId,
+      name: server.flavor.name,
+      rootGiB: server.flavor.rootGiB,
+      ephemeralGiB: server.flavor.ephemeralGiB,
+      swapMiB: server.flavor.swapMiB,
+    },
+    image: server.image && { id: server.image.id, diskFormat: server.image.diskFormat },
     extraSpecs: server.flavor.extraSpecs,
     imageProperties: server.image?.properties ?? {},
     availabilityZone: server.availabilityZone,

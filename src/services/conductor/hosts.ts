@@ -19,6 +19,7 @@ import { hostTaken, staleAgent } from '../../model/errors-conductor.ts';
 import type { Parts } from './run-job.ts';
 import { mustOwnHost } from './server-reports.ts';
 
+const NO_END = 1e9;
 type Messages = (typeof conductorContract)['messages'];
 
 /** An agent takes its host. The epoch is compared and set: of two agents with one host's state only one goes on, and whatever the older one still
@@ -54,7 +55,9 @@ export async function registerHost(parts: Parts, ask: Input<Messages['registerHo
     return taken;
   });
   parts.changed();
-  return { epoch, ratios: { ...ratios }, reserved: { ...reserved }, ...(await standing(db.read, ask)) };
+  // With the rules of older releases the claim alone decides what fits: the agent's own check has no end then.
+  const told = options.enforced === null ? { ...ratios } : { vcpu: NO_END, memory: NO_END, disk: NO_END };
+  return { epoch, ratios: told, reserved: { ...reserved }, ...(await standing(db.read, ask)) };
 }
 
 const offer = (tx: Query, { db, options, clock }: Parts, uuid: string, report: HypervisorReport) =>

@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { JobKind } from '../../model/jobs.ts';
 import type { NotificationOptions } from './notifications/notifier.ts';
+import type { ClaimClass } from '../../model/resources.ts';
 
 /** What the conductor asks of the network service. */
 export interface NetworkPort {
@@ -34,6 +35,8 @@ export interface ConductorOptions {
   readonly serviceDownTime: number;
   /** Spec: cpu_allocation_ratio and its like. */
   readonly ratios: { readonly vcpu: number; readonly memory: number; readonly disk: number };
+  /** Classes that claims cap when the config asks for filters of older releases (`enforcedClasses`); null: all. */
+  readonly enforced: ReadonlySet<ClaimClass> | null;
   /** Spec: reserved_host_cpus, reserved_host_memory_mb, reserved_host_disk_mb (in GiB here). */
   readonly reserved: { readonly vcpu: number; readonly memoryMiB: number; readonly diskGiB: number };
   /** Grace of a guest's own shutdown before it is turned off.  Spec: shutdown_timeout. */
@@ -58,6 +61,7 @@ export const conductorDefaults: Omit<ConductorOptions, 'name' | 'host'> = {
   maxAttempts: 3,
   serviceDownTime: 60,
   ratios: { vcpu: 4, memory: 1, disk: 1 },
+  enforced: null,
   reserved: { vcpu: 0, memoryMiB: 512, diskGiB: 0 },
   shutdownGraceMs: 60_000,
   keepChanges: 3600,

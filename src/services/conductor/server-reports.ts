@@ -1,6 +1,7 @@
 import type { AgentReport, Verdict } from '../../bus/contracts/conductor.ts';
 import type { Query } from '../../db/engine.ts';
 import { findAction, finishAction, finishEvents, insertEvents } from '../../db/tables/compute/actions.ts';
+import { forgetBuildFailures } from '../../db/tables/compute/build-failures.ts';
 import { findHost } from '../../db/tables/compute/hosts.ts';
 import { endJob, findJobs, requeueJob } from '../../db/tables/compute/jobs.ts';
 import { setServer } from '../../db/tables/compute/placing.ts';
@@ -50,6 +51,7 @@ export async function recordReports(parts: Parts, sender: Sender, reports: reado
       ).map((job) => [job.uuid, job]),
     );
     const answers: Verdict[] = [];
+    let built = false;
     for (const report of reports) {
       const row = servers.get(report.uuid);
       const job = report.jobUuid === null ? undefined : jobs.get(report.jobUuid);
@@ -62,6 +64,7 @@ export async function recordReports(parts: Parts, sender: Sender, reports: reado
         const kept = await record(tx, report, job, server, at);
         requeued ||= kept === 'requeued';
         // Later reports of this list must see it: a guest may stop by itself as soon as it is built.
+        built ||= kept === 'ended' && report.kind === 'built';
         if (kept === 'ended' && row && report.kind === 'built')
           servers.set(report.uuid, { ...row, vm_state: 'active', task_state: null, power_state: powerStates.running });
         answers.push('recorded');
@@ -77,6 +80,7 @@ export async function recordReports(parts: Parts, sender: Sender, reports: reado
         if (!server || server.deleted) leftovers.push(report.uuid);
       }
     }
+    if (built) await forgetBuildFailures(tx, sender.host, at);
     return answers;
   });
   parts.changed();

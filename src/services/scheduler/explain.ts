@@ -14,11 +14,9 @@ interface Stage {
 /** Everything that is asked of a host, in order, stages and filters alike. */
 export const questions = (columns: HostColumns, rules: Rules, ask: LiveAsk): Stage[] => [
   ...stages.map((stage) => ({ name: stage.name, judge: (host: Host) => stage.judge(columns, host, ask.request) })),
-  ...(isForced(ask.request)
-    ? []
-    : rules.filters
-        .filter((filter) => isAsked(filter, ask))
-        .map((filter) => ({ name: filter.name, judge: (host: Host) => judged(filter, host, ask) }))),
+  ...[...rules.prefilters, ...(isForced(ask.request) ? [] : rules.filters)]
+    .filter((filter) => isAsked(filter, ask))
+    .map((filter) => ({ name: filter.name, judge: (host: Host) => judged(filter, host, ask) })),
 ];
 
 /** Why nothing is left: counts and reasons per question, the host that came furthest, and what would fit. Costs one full pass with reasons. */
@@ -67,7 +65,11 @@ function smallestChange(columns: HostColumns, rules: Rules, ask: LiveAsk): strin
   const fine = columns.hosts.filter((host) => others.every((question) => question.judge(host).ok));
   if (fine.length > 0) {
     const host = fine.find((one) => one.facts.host === nearest(columns, fine, ask)) ?? fine[0]!;
-    const free = claimClasses.map((kind) => Math.max(0, freeOf(columns, kind, host.index)));
+    // A class that claims do not cap has no end.
+    const free = claimClasses.map((kind) => {
+      const left = freeOf(columns, kind, host.index);
+      return Number.isFinite(left) ? Math.max(0, left) : request.amounts[kind];
+    });
     const [disk, memory, cpus] = [free[0] ?? 0, free[1] ?? 0, free[2] ?? 0];
     if (cpus === 0 || memory === 0) return 'No host has anything left: a server must be deleted or a host added first.';
     return `A flavor of at most ${cpus} VCPU, ${memory} MiB of memory and ${disk} GiB of disk would fit now.`;

@@ -1,15 +1,16 @@
 import type { HostRequest } from '../../bus/contracts/scheduler.ts';
 import type { Micros } from '../../lib/clock.ts';
-import type { HostView } from './host-view.ts';
+import type { Candidate, HostView } from './host-view.ts';
+import type { NumaLimits } from './numa/topology.ts';
 import type { FilterOptions } from './options.ts';
 import type { Wish } from './wish.ts';
 
 /** Limits that the claim must keep besides, by Nova's names: { memory_mb: 98304 }. */
-export type Limits = Readonly<Record<string, number>>;
+export type Limits = Readonly<Record<string, number | NumaLimits>>;
 /** A filter's answer: yes, or why not. The reason holds no host's name: tenants may read it. */
 export type Verdict =
-  | { readonly ok: true; readonly limits?: Limits }
-  | { readonly ok: false; readonly why: string; readonly limits?: Limits };
+  | { readonly ok: true; readonly limits?: Limits; readonly candidates?: readonly Candidate[] }
+  | { readonly ok: false; readonly why: string; readonly limits?: Limits; readonly candidates?: readonly Candidate[] };
 export const ok: Verdict = { ok: true };
 export const no = (why: string): Verdict => ({ ok: false, why });
 
@@ -18,6 +19,8 @@ export interface Ask {
   readonly wish: Wish;
   readonly now: Micros;
   readonly options: FilterOptions;
+  /** All aggregates of the cloud, those without hosts too. */
+  readonly aggregates?: readonly { readonly metadata: Readonly<Record<string, string>> }[];
   /** What an attestation service said of nodes. */
   readonly attestations?: readonly { readonly host: string; readonly level: string; readonly at: string }[];
 }

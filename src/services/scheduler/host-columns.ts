@@ -1,5 +1,5 @@
 import type { HostFacts } from '../../db/tables/compute/hosts.ts';
-import type { Amounts } from '../../model/resources.ts';
+import type { Amounts, ClaimClass } from '../../model/resources.ts';
 import { Host } from './live-host.ts';
 
 /** All hosts, their numbers in columns by the host's index. Free amounts are what placement would still give (capacity - used); a `Host` reads the rest. */
@@ -42,12 +42,26 @@ function grow(columns: HostColumns): void {
   columns.diskFree = grown(columns.diskFree, size);
 }
 
+export type Enforced = ReadonlySet<ClaimClass> | null;
+/** What of a class servers may take of a host in all. With the rules of older releases (`enforced`): total times ratio, what is reserved counting as
+ *  used; a class that claims do not cap has no end. */
+export function capacityIn(
+  enforced: Enforced,
+  name: ClaimClass,
+  inventory: { readonly total: number; readonly reserved: number; readonly ratio: number; readonly capacity: number },
+): number {
+  if (enforced === null) return inventory.capacity;
+  return enforced.has(name) ? inventory.total * inventory.ratio - inventory.reserved : Number.POSITIVE_INFINITY;
+}
+
 /** Writes a host's facts into the columns, at its old place or at the end. */
-export function putHost(columns: HostColumns, byName: Map<string, Host>, facts: HostFacts): Host {
+export function putHost(columns: HostColumns, byName: Map<string, Host>, facts: HostFacts, enforced: Enforced = null): Host {
   let host = byName.get(facts.host);
   const state = { facts, disabled: facts.disabled, forcedDown: facts.forcedDown, lastSeenAt: facts.lastSeenAt };
-  if (host) Object.assign(host, state);
-  else {
+  if (host) {
+    Object.assign(host, state);
+    host.changed();
+  } else {
     if (columns.hosts.length === columns.memoryTotal.length) grow(columns);
     host = new Host(columns, columns.hosts.length, state);
     columns.hosts.push(host);
@@ -55,7 +69,7 @@ export function putHost(columns: HostColumns, byName: Map<string, Host>, facts: 
   }
   const at = host.index;
   for (const name of names) {
-    columns.capacity[name][at] = facts.inventories[name].capacity;
+    columns.capacity[name][at] = capacityIn(enforced, name, facts.inventories[name]);
     columns.used[name][at] = facts.inventories[name].used;
   }
   const { MEMORY_MB: memory, DISK_GB: disk } = facts.inventories;
@@ -82,6 +96,6 @@ export const freeOf = (columns: HostColumns, name: keyof Amounts, at: number) =>
 /** The same hosts as if nothing were pending. */
 export function withoutPending(columns: HostColumns): HostColumns {
   const clean: HostColumns = { ...columns, hosts: [], pending: three(columns.memoryTotal.length) };
-  for (const host of columns.hosts) clean.hosts.push(new Host(clean, host.index, host));
+  for (const host of columns.hosts) clean.hosts.push(host.withoutChosen(clean));
   return clean;
 }

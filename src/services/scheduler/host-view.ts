@@ -1,4 +1,6 @@
 import type { Micros } from '../../lib/clock.ts';
+import type { HostNuma } from './numa/topology.ts';
+import type { PciPool } from './pci/pools.ts';
 
 /** A host as filters and weighers judge it: plain data, whether it stands in the live columns or in a file. Amounts carry their unit; ratios and
  *  overcommit are never in the free amounts.  Spec: Nova's HostState, whose names `nova-attributes.ts` gives. */
@@ -37,8 +39,12 @@ export interface HostView {
   /** Limits that filters asked before this one have set. */
   readonly limits: Readonly<Record<string, unknown>>;
   readonly aggregates: readonly { readonly metadata: Readonly<Record<string, string>> }[];
+  readonly traits: ReadonlySet<string>;
   readonly instances: ReadonlyMap<string, HostInstance>;
-  readonly pciPools: readonly { readonly count: number }[] | null;
+  readonly numa: HostNuma | null;
+  readonly pciPools: readonly PciPool[] | null;
+  /** Ways in which placement could serve the request here; the claim takes the first that filters leave. */
+  readonly candidates: readonly Candidate[];
   readonly disabled: boolean;
   readonly forcedDown: boolean;
   /** NaN: reported, but no time that can be read. */
@@ -46,8 +52,13 @@ export interface HostView {
   readonly serviceCreatedAt: Micros | null;
 }
 
+/** Which providers would serve which group of the request. */
+export interface Candidate {
+  readonly mappings: Readonly<Record<string, readonly string[]>>;
+}
+
 export interface HostInstance {
-  readonly flavorId: number | null;
+  readonly flavorId: number | string | null;
   readonly imageProperties: Readonly<Record<string, unknown>> | null;
 }
 

@@ -1,21 +1,45 @@
+import type { AggregateFacts } from '../../db/tables/compute/aggregate-facts.ts';
 import type { HostFacts } from '../../db/tables/compute/hosts.ts';
 import type { Micros } from '../../lib/clock.ts';
 import type { HostColumns } from './host-columns.ts';
 import type { HostInstance, HostView } from './host-view.ts';
+import { isBusy, type LiveServer } from './live-server.ts';
+import { type Metric, readMetrics } from './metrics.ts';
+import { fitNuma, workOn } from './numa/fit.ts';
+import { readHostNuma } from './numa/read.ts';
+import type { HostNuma } from './numa/topology.ts';
+import { withGuest } from './numa/usage.ts';
+import { inOrder, type PciPool, takeDevices } from './pci/pools.ts';
 
 const none: readonly never[] = [];
 const empty: Readonly<Record<string, never>> = {};
-const noInstances: ReadonlyMap<string, HostInstance> = new Map();
+const noServers: ReadonlyMap<string, LiveServer> = new Map();
+const oneCandidate = [{ mappings: {} }];
 
-/** One host of the live cloud: its facts, and its numbers read from the columns at its place when they are asked for. What the cloud does not keep yet
- *  (aggregates, metrics, devices, instances by uuid) is empty here; filters that need it are not offered (`filters/list.ts`). */
+/** What is reckoned out of facts and servers, until one of them changes. */
+interface Reckoned {
+  metrics?: readonly Metric[] | null;
+  traits?: ReadonlySet<string>;
+  instances?: ReadonlyMap<string, HostInstance>;
+  parts?: { readonly numa: HostNuma | null; readonly pciPools: readonly PciPool[] | null };
+}
+
+/** One host of the live cloud: its facts, its servers and aggregates, and its numbers read from the columns at its place when they are asked for. */
 export class Host implements HostView {
   readonly index: number;
   facts: HostFacts;
   disabled: boolean;
   forcedDown: boolean;
   lastSeenAt: Micros | null;
+  aggregates: readonly AggregateFacts[] = none;
+  /** Servers that the database shows here, by uuid; changed by `host-memory.ts` alone. */
+  servers: ReadonlyMap<string, LiveServer> = noServers;
+  /** Chosen for this host, not yet seen in the database. */
+  chosen: ReadonlyMap<string, LiveServer> = noServers;
+  busy = 0;
   readonly #columns: HostColumns;
+  #reckoned: Reckoned = {};
+  #alsoTaken: ReadonlyMap<string, LiveServer> = noServers;
 
   constructor(columns: HostColumns, index: number, state: Pick<Host, 'facts' | 'disabled' | 'forcedDown' | 'lastSeenAt'>) {
     this.#columns = columns;
@@ -24,6 +48,48 @@ export class Host implements HostView {
     this.disabled = state.disabled;
     this.forcedDown = state.forcedDown;
     this.lastSeenAt = state.lastSeenAt;
+  }
+
+  /** The same host in other columns, as if nothing were chosen for it; but cells and devices, which no claim caps, stay taken. */
+  withoutChosen(columns: HostColumns): Host {
+    const host = new Host(columns, this.index, this);
+    host.aggregates = this.aggregates;
+    host.servers = this.servers;
+    host.busy = this.busy;
+    host.#alsoTaken = this.chosen;
+    return host;
+  }
+  /** Facts were written anew. */
+  changed(): void {
+    this.#reckoned = {};
+  }
+  put(kind: 'servers' | 'chosen', server: LiveServer): void {
+    this.take(kind, server.uuid);
+    if (this[kind] === noServers) this[kind] = new Map();
+    (this[kind] as Map<string, LiveServer>).set(server.uuid, server); // made here
+    if (kind === 'servers') {
+      this.take('chosen', server.uuid); // no longer a mere choice
+      this.busy += Number(isBusy(server));
+    }
+    this.#serversChanged();
+  }
+  take(kind: 'servers' | 'chosen', uuid: string): void {
+    const server = this[kind].get(uuid);
+    if (!server) return;
+    (this[kind] as Map<string, LiveServer>).delete(uuid); // not the empty one
+    if (kind === 'servers' && isBusy(server)) this.busy--;
+    this.#serversChanged();
+  }
+  setState(uuid: string, state: Partial<Pick<LiveServer, 'vmState' | 'taskState'>>): void {
+    const server = this.servers.get(uuid);
+    if (!server) return;
+    const before = isBusy(server);
+    Object.assign(server, state);
+    this.busy += Number(isBusy(server)) - Number(before);
+  }
+  #serversChanged(): void {
+    delete this.#reckoned.instances;
+    delete this.#reckoned.parts;
   }
 
   get host() {
@@ -94,36 +160,74 @@ export class Host implements HostView {
     return this.facts.inventories.DISK_GB.ratio;
   }
   get zone() {
-    return this.facts.zone;
+    return this.aggregates.some(({ metadata }) => Object.hasOwn(metadata, 'availability_zone')) ? null : this.facts.zone;
+  }
+  /** Whether it is in an availability zone: its aggregates say, or else the service's own. */
+  inZone(name: string): boolean {
+    const own = this.zone;
+    if (own !== null) return own === name;
+    return this.aggregates.some(({ metadata }) => metadata.availability_zone?.split(',').some((zone) => zone.trim() === name));
   }
   get numInstances() {
-    return 0;
+    return this.servers.size + this.chosen.size;
   }
   get numIoOps() {
-    return 0;
+    return this.busy + this.chosen.size;
   }
   get failedBuilds() {
-    return 0;
+    return this.facts.failedBuilds ?? 0;
   }
   get stats() {
     return this.facts.stats;
   }
   get metrics() {
-    return none;
+    this.#reckoned.metrics ??= readMetrics(this.facts.stats.metrics);
+    return this.#reckoned.metrics;
+  }
+  get traits(): ReadonlySet<string> {
+    this.#reckoned.traits ??= new Set(this.facts.traits);
+    return this.#reckoned.traits;
   }
   get limits() {
     return empty;
   }
-  get aggregates() {
-    return none;
+  get instances(): ReadonlyMap<string, HostInstance> {
+    if (this.chosen.size === 0) return this.servers;
+    this.#reckoned.instances ??= new Map([...this.servers, ...this.chosen]);
+    return this.#reckoned.instances;
   }
-  get instances() {
-    return noInstances;
+  get numa() {
+    return this.#parts.numa;
   }
   get pciPools() {
-    return none;
+    return this.#parts.pciPools;
+  }
+  get candidates() {
+    return oneCandidate;
   }
   get serviceCreatedAt() {
-    return null;
+    return this.facts.serviceCreatedAt ?? null;
   }
+
+  /** Memory cells and devices that are left: what the agent reports of its machine, less what the servers here take, each put as the filters would. */
+  get #parts() {
+    this.#reckoned.parts ??= partsLeft(this.facts.stats, new Map([...this.servers, ...this.chosen, ...this.#alsoTaken]).values());
+    return this.#reckoned.parts;
+  }
+}
+
+function partsLeft(stats: HostFacts['stats'], servers: Iterable<LiveServer>): NonNullable<Reckoned['parts']> {
+  let numa = readHostNuma(stats.numa_topology);
+  let pciPools = Array.isArray(stats.pci_device_pools) ? inOrder(stats.pci_device_pools as PciPool[]) : null; // as agents report it
+  if (!numa && !pciPools) return { numa, pciPools };
+  for (const { shape } of servers) {
+    const { pciRequests } = shape;
+    const wish = { limits: null, network: null, pciRequests, pciPools, mappings: {}, pack: false };
+    const placed = numa && shape.numa && fitNuma(numa, workOn(shape.numa), wish);
+    if (numa && pciPools && pciRequests)
+      pciPools = takeDevices(pciPools, pciRequests, {}, placed ? { cells: placed.cells, host: numa } : null) ?? pciPools;
+    else if (pciPools && pciRequests) pciPools = takeDevices(pciPools, pciRequests, {}, null) ?? pciPools;
+    if (numa && placed) numa = withGuest(numa, placed);
+  }
+  return { numa, pciPools };
 }

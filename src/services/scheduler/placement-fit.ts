@@ -14,7 +14,7 @@ export const stages: readonly { readonly name: string; judge(columns: HostColumn
   {
     name: 'Availability zone',
     judge: (_columns, host, request) =>
-      request.availabilityZone === null || request.availabilityZone === host.facts.zone
+      request.availabilityZone === null || host.inZone(request.availabilityZone)
         ? ok
         : no(`it is not in availability zone ${request.availabilityZone}`),
   },
@@ -45,7 +45,7 @@ export function passesStages(columns: HostColumns, host: Host, request: HostRequ
   if (VCPU > 0 && VCPU > freeOf(columns, 'VCPU', at)) return false;
   if (MEMORY_MB > 0 && MEMORY_MB > freeOf(columns, 'MEMORY_MB', at)) return false;
   if (DISK_GB > 0 && DISK_GB > freeOf(columns, 'DISK_GB', at)) return false;
-  if (request.availabilityZone !== null && request.availabilityZone !== host.facts.zone) return false;
+  if (request.availabilityZone !== null && !host.inZone(request.availabilityZone)) return false;
   return simple || (isRequested(host, request).ok && !request.excludedHosts.includes(host.facts.host));
 }
 export const isSimple = (request: HostRequest) =>

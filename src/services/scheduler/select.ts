@@ -25,14 +25,12 @@ export function selectHosts(columns: HostColumns, rules: Rules, ask: LiveAsk, se
   let left: Host[] = [];
   for (const host of columns.hosts) if (passesStages(columns, host, request, simple)) left.push(host);
   const counts: DecisionReasons['filters'] = [{ name: 'Resources', before: columns.hosts.length, after: left.length, reasons: [] }];
-  // A forced host is taken as it is: no filter is asked, as in Nova.
-  if (!isForced(request)) {
-    for (const filter of rules.filters) {
-      if (left.length === 0) break;
-      const before = left.length;
-      if (isAsked(filter, ask)) left = left.filter((host) => judged(filter, host, ask).ok);
-      counts.push({ name: filter.name, before, after: left.length, reasons: [] });
-    }
+  // A forced host is taken as it is: no filter is asked, as in Nova; placement's answers count all the same.
+  for (const filter of isForced(request) ? rules.prefilters : [...rules.prefilters, ...rules.filters]) {
+    if (left.length === 0) break;
+    const before = left.length;
+    if (isAsked(filter, ask)) left = left.filter((host) => judged(filter, host, ask).ok);
+    counts.push({ name: filter.name, before, after: left.length, reasons: [] });
   }
   if (left.length === 0) return { hosts: [], reasons: explain(columns, rules, ask) };
   const weights = weigh(rules.weighers, left, ask);
@@ -59,10 +57,12 @@ export function judged(filter: Filter, host: HostView, ask: Ask) {
   }
 }
 
-/** Places of the heaviest, in order; equal weights keep their order, or are shuffled when `random` is given. */
+/** Places of the heaviest, in order; equal weights keep their order, but the very best are shuffled when `random` is given.
+ *  Spec: shuffle_best_same_weighed_hosts. */
 export function best(weights: Float64Array, count: number, random?: () => number): number[] {
   if (random) {
-    const ties = Array.from(weights, () => random());
+    const top = weights.reduce((most, weight) => Math.max(most, weight), Number.NEGATIVE_INFINITY);
+    const ties = Array.from(weights, (weight, at) => (weight === top ? random() : at));
     return Array.from(weights, (_, at) => at)
       .sort((a, b) => weights[b]! - weights[a]! || ties[a]! - ties[b]!)
       .slice(0, count);

@@ -4,12 +4,15 @@ import { type HostAnswer, type HostRequest, schedulerContract } from '../../bus/
 import type { Database } from '../../db/engine.ts';
 import { type Clock, every } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
+import { wireError } from '../../model/errors.ts';
 import { CHANGES_RING } from '../../model/jobs.ts';
+import { choiceOfDriver } from './driver-choice.ts';
 import type { LiveAsk } from './filter.ts';
 import { createHostMemory } from './host-memory.ts';
 import { wishOf } from './live-wish.ts';
-import { filterDefaults, rulesOf, type SchedulerOptions } from './options.ts';
-import { selectHosts } from './select.ts';
+import { rulesOf, type SchedulerOptions } from './options.ts';
+import { askPlugins, loadPlugins } from './plugins/load-plugins.ts';
+import { type Choice, selectHosts } from './select.ts';
 
 export interface SchedulerParts {
   /** Only `read` is used: the scheduler advises, the conductor claims. */
@@ -25,15 +28,18 @@ export interface Scheduler {
   select(requests: readonly HostRequest[], fresh: boolean): Promise<HostAnswer[]>;
 }
 
+const noReasons: HostAnswer['reasons'] = { seen: 0, filters: [], nearestMiss: null, smallestChange: null };
 const POLL_MS = 1000;
 const SERVICES_MS = 5000;
 
 /** Starts a scheduler. Any number of them may answer; each follows the change feed with a cursor of its own and sees the others' claims by it. */
 export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> {
-  const { db, bus, clock, log, options } = parts;
+  const { db, bus, clock, log } = parts;
+  const plugins = await loadPlugins(parts.options, { clock, timeoutMs: parts.options.pluginTimeoutMs });
+  const { options, driver } = plugins;
   const rules = rulesOf(options);
-  const filterOptions = { ...filterDefaults, serviceDownTime: options.serviceDownTime };
-  const memory = createHostMemory({ db: db.read, clock, pendingMs: options.pendingMs });
+  const { pciAliases: aliases } = options;
+  const memory = createHostMemory({ db: db.read, clock, pendingMs: options.pendingMs, aliases, enforced: rules.enforced });
   let seed = options.seed >>> 0;
   let following: Promise<void> | undefined;
   let refreshing: Promise<void> | undefined;
@@ -61,27 +67,49 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
   };
   await follow();
 
-  const decide = (request: HostRequest, fresh: boolean): HostAnswer => {
+  const choose = async (request: HostRequest, claimed?: true): Promise<{ choice: Choice; ask: LiveAsk }> => {
+    for (;;) {
+      const columns = claimed ? memory.claimedColumns() : memory.columns;
+      const wish = wishOf(request, memory.groupHosts(request, claimed), aliases);
+      const ask: LiveAsk = { request, wish, now: clock.now(), options: rules.options, aggregates: memory.aggregates };
+      if (driver) return { choice: await choiceOfDriver(driver, columns, rules, ask), ask };
+      if (plugins.parts.length === 0) return { choice: selectHosts(columns, rules, ask, seed), ask };
+      const hosts = columns.hosts.slice();
+      await askPlugins(plugins, hosts, ask);
+      // Hosts that came meanwhile were not asked about: once more then.
+      if (columns.hosts.length === hosts.length && (claimed || columns === memory.columns))
+        return { choice: selectHosts(columns, rules, ask, seed), ask };
+    }
+  };
+  const decide = async (request: HostRequest, fresh: boolean): Promise<HostAnswer> => {
     memory.forget(request.serverUuid);
-    const ask: LiveAsk = { request, wish: wishOf(request, memory.groupHosts(request)), now: clock.now(), options: filterOptions };
     seed = (seed + 1) >>> 0;
-    let choice = selectHosts(memory.columns, rules, ask, seed);
-    // A choice of ours may come to nothing: another host claimed, or the server refused. Nobody is refused for the sake of a mere choice.
-    if (choice.hosts.length === 0 && fresh)
-      choice = selectHosts(memory.claimedColumns(), rules, { ...ask, wish: wishOf(request, memory.groupHosts(request, true)) }, seed);
-    const chosen = choice.hosts[0];
-    if (chosen) memory.consume(request, chosen.host);
-    return {
-      hosts: choice.hosts.map(({ host, weight }) => ({ host: host.facts.host, node: host.facts.node, provider: host.facts.uuid, weight })),
-      reasons: choice.reasons,
-      seed,
-      feedPosition: memory.position(),
-      configHash: rules.hash,
-    };
+    const own = seed;
+    const answer = { seed: own, feedPosition: memory.position(), configHash: rules.hash };
+    try {
+      let { choice, ask } = await choose(request);
+      // A choice of ours may come to nothing: another host claimed, or the server refused. Nobody is refused for the sake of a mere choice.
+      if (choice.hosts.length === 0 && fresh) ({ choice, ask } = await choose(request, true));
+      const chosen = choice.hosts[0];
+      if (chosen) memory.consume(request, chosen.host, ask.wish);
+      const hosts = choice.hosts.map(({ host, weight }) => ({
+        host: host.facts.host,
+        node: host.facts.node,
+        provider: host.facts.uuid,
+        weight: Number.isFinite(weight) ? weight : Math.sign(weight) * Number.MAX_VALUE || 0,
+      }));
+      return { ...answer, hosts, reasons: choice.reasons, failed: null };
+    } catch (cause) {
+      // One request that cannot be judged is no reason to fail those that came with it.
+      log.warn({ err: cause, server: request.serverUuid }, 'a request for a host failed');
+      return { ...answer, hosts: [], reasons: noReasons, failed: wireError(cause) };
+    }
   };
   const select = async (requests: readonly HostRequest[], fresh: boolean) => {
     if (fresh) await refresh();
-    return requests.map((request) => decide(request, fresh));
+    const answers: HostAnswer[] = [];
+    for (const request of requests) answers.push(await decide(request, fresh));
+    return answers;
   };
 
   const end = new AbortController();
@@ -118,6 +146,7 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
       await serving();
       await Promise.all(loops);
       await last;
+      await plugins.stop();
     },
   };
 }

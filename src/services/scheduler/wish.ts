@@ -1,3 +1,6 @@
+import type { GuestNuma, NetworkWish } from './numa/topology.ts';
+import type { PciRequest } from './pci/pools.ts';
+
 /** What is asked of a host, as filters and weighers read it.  Spec: Nova's RequestSpec. */
 export interface Wish {
   readonly serverUuid: string;
@@ -5,7 +8,7 @@ export interface Wish {
   readonly availabilityZone: string | null;
   readonly flavor: {
     /** Key and name; null where the request does not carry them. */
-    readonly id: number | null;
+    readonly id: number | string | null;
     readonly name: string | null;
     readonly vcpus: number;
     readonly memoryMiB: number;
@@ -16,13 +19,28 @@ export interface Wish {
   /** In order. Null: the flavor has none at all. */
   readonly extraSpecs: Readonly<Record<string, string>> | null;
   readonly imageId: string | null;
+  /** 'qcow2', 'raw' ... */
+  readonly imageFormat: string | null;
   /** Values as their types are: true, 2, 'q35'. */
   readonly imageProperties: Readonly<Record<string, unknown>>;
   /** Each a list, as Nova keeps them. */
   readonly hints: Readonly<Record<string, unknown>> | null;
   readonly group: Group | null;
   readonly triedHosts: readonly (readonly [host: string, node: string | null])[];
-  readonly destination: { readonly cell: string | null; readonly allowCrossCellMove: boolean } | null;
+  readonly destination: {
+    readonly host: string | null;
+    /** Null: any. Undefined: the request does not say, which is an error beside a host. */
+    readonly node: string | null | undefined;
+    readonly cell: string | null;
+    readonly allowCrossCellMove: boolean;
+  } | null;
+  readonly ignoredHosts: readonly string[];
+  /** Taken as they are: no filter is asked. */
+  readonly forcedHosts: readonly string[];
+  readonly forcedNodes: readonly string[];
+  readonly numa: GuestNuma | null;
+  readonly network: NetworkWish | null;
+  readonly pciRequests: readonly PciRequest[] | null;
 }
 export interface Group {
   readonly policy: string;

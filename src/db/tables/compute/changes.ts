@@ -69,6 +69,11 @@ export async function readChanges(db: Query, after: number, limit = 1000): Promi
   return { changes, last: changes.at(-1)?.seq ?? after, gone: after < value(FEED_FLOOR) || after > value(SEQUENCER) };
 }
 
+/** What was committed and has no number yet, of every noun: for readers who must not act on old news. They will see it again when it has one. */
+export async function unnumberedChanges(db: Query): Promise<Pick<Change, 'noun' | 'key' | 'what'>[]> {
+  return db.selectFrom('changes').select(['noun', 'key', 'what']).where('seq', 'is', null).orderBy('id').execute();
+}
+
 /** The number of the newest numbered line. */
 export async function lastChange(db: Query): Promise<number> {
   return (await db.selectFrom('leases').select('value').where('name', '=', SEQUENCER).executeTakeFirst())?.value ?? 0;

@@ -186,6 +186,11 @@ export interface HostFacts {
   readonly supportedInstances: readonly (readonly string[])[];
   readonly stats: Readonly<Record<string, unknown>>;
   readonly diskFreeGiB: number;
+  /** What the agent says its machine can: COMPUTE_IMAGE_TYPE_QCOW2, HW_CPU_X86_AVX ... */
+  readonly traits?: readonly string[];
+  /** Builds that failed there since the last one that did not. */
+  readonly failedBuilds?: number;
+  readonly serviceCreatedAt?: Micros;
   readonly inventories: Readonly<Record<ClaimClass, { total: number; reserved: number; ratio: number; capacity: number; used: number }>>;
 }
 
@@ -195,8 +200,17 @@ export async function listHostFacts(db: Query, hosts?: readonly string[]): Promi
   const rows = await db
     .selectFrom('hypervisors as h')
     .innerJoin('services as s', 's.id', 'h.service_id')
+    .leftJoin('host_build_failures as f', 'f.host', 'h.host')
     .selectAll('h')
-    .select(['s.zone', 's.disabled', 's.disabled_reason', 's.forced_down', 's.last_seen_at'])
+    .select([
+      's.zone',
+      's.disabled',
+      's.disabled_reason',
+      's.forced_down',
+      's.last_seen_at',
+      's.created_at as service_created_at',
+      'f.failed',
+    ])
     .$if(hosts !== undefined, (q) => q.where('h.host', 'in', hosts ?? []))
     .orderBy('h.id')
     .execute();
@@ -231,6 +245,9 @@ export async function listHostFacts(db: Query, hosts?: readonly string[]): Promi
     supportedInstances: JSON.parse(row.supported_instances) as string[][], // written by insertHost and its like
     stats: JSON.parse(row.stats) as Record<string, unknown>,
     diskFreeGiB: row.disk_free_gib,
+    traits: JSON.parse(row.traits) as string[],
+    failedBuilds: row.failed ?? 0,
+    serviceCreatedAt: row.service_created_at,
     inventories: Object.fromEntries(claimClasses.map((name) => [name, inventoryOf(row.uuid, name)])) as HostFacts['inventories'], // one for each class
   }));
 }

@@ -3,7 +3,7 @@ import type { Amounts } from '../../../model/resources.ts';
 import type { Server, ServerFault } from '../../../model/server.ts';
 import type { EngineKind, Query } from '../../engine.ts';
 import { met, prepared } from '../../prepared.ts';
-import { claim, releaseClaim, usedOf } from '../placement/claims.ts';
+import { type Claim, claim, releaseClaim, usedOf } from '../placement/claims.ts';
 import { writeChange } from './changes.ts';
 import { type GroupRule, joinGroupHost, leaveGroupHost } from './groups.ts';
 
@@ -52,17 +52,18 @@ export async function placeServer(
   amounts: Amounts,
   group: GroupRule | undefined,
   place: Place,
-  set: { taskState: string | null; deadline: Micros; at: Micros },
+  set: { taskState: string | null; deadline: Micros; at: Micros; enforced?: Claim['enforced'] },
 ): Promise<number | null> {
   const owner = { consumer: server.uuid, projectId: server.projectId, userId: server.userId };
-  if ((await claim(tx, { ...owner, provider: place.provider, amounts, at: set.at })) !== null) return null;
+  if ((await claim(tx, { ...owner, provider: place.provider, amounts, at: set.at, enforced: set.enforced ?? null })) !== null) return null;
   if (group && !(await joinGroupHost(tx, kind, group, place.host))) {
     await releaseClaim(tx, server.uuid);
     return null;
   }
   const epoch = server.epoch + 1;
   const { host, node } = place;
-  if (!met(await moveIn(tx, { ...set, host, node, epoch, uuid: server.uuid, before: server.epoch })))
+  const { taskState, deadline, at } = set;
+  if (!met(await moveIn(tx, { taskState, deadline, at, host, node, epoch, uuid: server.uuid, before: server.epoch })))
     throw new Error(`server ${server.uuid} is gone or stands on a host already`);
   const body = { host: place.host, epoch, taskState: set.taskState, used: await usedOf(tx, place.provider) };
   await writeChange(tx, { noun: 'server', key: server.uuid, what: 'placed', projectId: server.projectId, body, at: set.at });

@@ -263,6 +263,11 @@ export interface AggregateHostsTable {
   aggregate_id: number;
   host: string;
 }
+/** Builds that failed on a host since the last one that succeeded there. */
+export interface HostBuildFailuresTable {
+  host: string;
+  failed: number;
+}
 /** One move of a server. `type`: 'migration' | 'resize' | 'live-migration' | 'evacuation'; `status` in Nova's words. */
 export interface ServerMigrationsTable {
   id: Generated<number>;
@@ -358,6 +363,7 @@ export interface ComputeTables {
   leases: LeasesTable;
   aggregates: AggregatesTable;
   aggregate_hosts: AggregateHostsTable;
+  host_build_failures: HostBuildFailuresTable;
   server_migrations: ServerMigrationsTable;
   block_devices: BlockDevicesTable;
 }

@@ -11,6 +11,9 @@ export interface Claim {
   readonly userId: string;
   readonly amounts: Amounts;
   readonly at: Micros;
+  /** The rules of older releases: only these classes are capped, at total times ratio with what is reserved counting as used. Null: every class at its
+   *  capacity. */
+  readonly enforced?: ReadonlySet<ClaimClass> | null;
 }
 
 const take = prepared((db, p: { provider: string; name: string; amount: number }) =>
@@ -22,13 +25,30 @@ const take = prepared((db, p: { provider: string; name: string; amount: number }
     .where((eb) => eb(eb('used', '+', p.amount), '<=', eb.ref('capacity'))),
 );
 
+const takeAsBefore = prepared((db, p: { provider: string; name: string; amount: number }) =>
+  db
+    .updateTable('inventories')
+    .set((eb) => ({ used: eb('used', '+', p.amount) }))
+    .where('provider_uuid', '=', p.provider)
+    .where('resource_class', '=', p.name)
+    .where((eb) => eb(eb(eb('used', '+', p.amount), '+', eb.ref('reserved')), '<=', eb('total', '*', eb.ref('allocation_ratio')))),
+);
+const takeUncapped = prepared((db, p: { provider: string; name: string; amount: number }) =>
+  db
+    .updateTable('inventories')
+    .set((eb) => ({ used: eb('used', '+', p.amount) }))
+    .where('provider_uuid', '=', p.provider)
+    .where('resource_class', '=', p.name),
+);
+
 /** Takes amounts of a provider's inventories, or nothing at all: answers the class that has not enough, null for a success. Each limit is one
  *  conditional statement; what was taken before the refusal is given back by the same transaction. */
 export async function claim(tx: Query, wish: Claim): Promise<ClaimClass | null> {
   const wanted = claimClasses.filter((name) => wish.amounts[name] > 0);
   for (const [at, name] of wanted.entries()) {
     const amount = wish.amounts[name];
-    if (met(await take(tx, { provider: wish.provider, name, amount }))) continue;
+    const way = !wish.enforced ? take : wish.enforced.has(name) ? takeAsBefore : takeUncapped;
+    if (met(await way(tx, { provider: wish.provider, name, amount }))) continue;
     for (const before of wanted.slice(0, at)) await giveBack(tx, wish.provider, before, wish.amounts[before]);
     return name;
   }

@@ -13,6 +13,8 @@ import { AllHostsFilter, IsolatedHostsFilter, MetricsFilter, RetryFilter, TypeAf
 import { ImagePropertiesFilter } from './image-properties-filter.ts';
 import { JsonFilter } from './json-filter.ts';
 import { AggregateIoOpsFilter, AggregateNumInstancesFilter, IoOpsFilter, NumInstancesFilter } from './load-filters.ts';
+import { NUMATopologyFilter } from './numa-topology-filter.ts';
+import { PciPassthroughFilter } from './pci-passthrough-filter.ts';
 import {
   AggregateCoreFilter,
   AggregateDiskFilter,
@@ -34,44 +36,39 @@ const defaults = {
   ServerGroupAntiAffinityFilter,
   ServerGroupAffinityFilter,
 };
-/** Every filter of the live cloud by the name that `enabled_filters` uses. */
+/** Every filter by the name that `enabled_filters` uses. */
 export const filters: Readonly<Record<string, Filter>> = {
   ...defaults,
   AllHostsFilter,
   AvailabilityZoneFilter,
   RetryFilter,
   SimpleCIDRAffinityFilter,
+  SameHostFilter,
+  DifferentHostFilter,
+  IsolatedHostsFilter,
+  TypeAffinityFilter,
+  JsonFilter,
+  MetricsFilter,
+  TrustedFilter,
+  IoOpsFilter,
+  NumInstancesFilter,
+  NUMATopologyFilter,
+  PciPassthroughFilter,
+  RamFilter,
+  DiskFilter,
+  CoreFilter,
+  ExactRamFilter,
+  ExactDiskFilter,
+  ExactCoreFilter,
+  AggregateInstanceExtraSpecsFilter,
+  AggregateImagePropertiesIsolation,
+  AggregateMultiTenancyIsolation,
+  AggregateTypeAffinityFilter,
+  AggregateIoOpsFilter,
+  AggregateNumInstancesFilter,
+  AggregateRamFilter,
+  AggregateDiskFilter,
+  AggregateCoreFilter,
 };
 /** Spec: [filter_scheduler] enabled_filters, its default. */
 export const defaultFilters = Object.keys(defaults);
-
-const lacking = (lacks: string, ...list: Filter[]) => list.map((filter) => [filter.name, { filter, lacks }] as const);
-/** Filters that judge rightly what they are shown, of which the live cloud cannot show all: enabling one is refused with what is lacking. */
-export const notLive: Readonly<Record<string, { readonly filter: Filter; readonly lacks: string }>> = Object.fromEntries([
-  ...lacking(
-    'the scheduler is not told of host aggregates',
-    AggregateInstanceExtraSpecsFilter,
-    AggregateImagePropertiesIsolation,
-    AggregateMultiTenancyIsolation,
-    AggregateTypeAffinityFilter,
-    AggregateIoOpsFilter,
-    AggregateNumInstancesFilter,
-    AggregateRamFilter,
-    AggregateDiskFilter,
-    AggregateCoreFilter,
-  ),
-  ...lacking('the scheduler is not told which servers stand on a host', SameHostFilter, DifferentHostFilter, TypeAffinityFilter),
-  ...lacking('the scheduler is not told how many servers a host has and builds', IoOpsFilter, NumInstancesFilter, JsonFilter),
-  ...lacking('hosts do not report metrics', MetricsFilter),
-  ...lacking('there is no attestation service to ask', TrustedFilter),
-  ...lacking("the scheduler is not told the image's id, and its options are not read", IsolatedHostsFilter),
-  ...lacking(
-    'the claim caps every resource by its own ratio, whatever filters are enabled',
-    RamFilter,
-    DiskFilter,
-    CoreFilter,
-    ExactRamFilter,
-    ExactDiskFilter,
-    ExactCoreFilter,
-  ),
-]);

@@ -28,6 +28,7 @@ export const CrossCellWeigher: Weigher = {
   name: 'CrossCellWeigher',
   option: 'cross_cell_move_weight_multiplier',
   multiplier: 1_000_000,
+  concerns: ({ wish: { destination } }) => destination?.allowCrossCellMove === true && destination.cell !== null,
   weigh(host, { wish: { destination } }) {
     if (!destination?.allowCrossCellMove || destination.cell === null) return 0;
     return host.cellUuid === destination.cell ? 1 : -1;

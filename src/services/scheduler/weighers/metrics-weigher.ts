@@ -8,6 +8,7 @@ export const MetricsWeigher: Weigher = {
   name: 'MetricsWeigher',
   option: 'metrics_weight_multiplier',
   multiplier: 1,
+  concerns: ({ options }) => weightSettings(options.metricsWeights).length > 0,
   weigh(host, { options }, weighing) {
     let sum = 0;
     for (const [name, ratio] of weightSettings(options.metricsWeights)) {
