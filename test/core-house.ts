@@ -65,6 +65,25 @@ export function portBook(path?: string) {
       ports.delete(serverUuid);
       keep();
     },
+    async attach(request: { serverUuid: string }, _wish: object, { key }: { key: string }): Promise<NetworkInfo> {
+      const old = ports.get(request.serverUuid) ?? [];
+      const portId = key;
+      const known = old.find((port) => port.portId === portId);
+      if (known) return known;
+      const [first] = await this.allocate({ serverUuid: newUuid() });
+      if (!first) throw new Error('no port was made');
+      const made = { ...first, portId };
+      ports.set(request.serverUuid, [...old, made]);
+      keep();
+      return made;
+    },
+    async detach(serverUuid: string, portId: string): Promise<void> {
+      ports.set(
+        serverUuid,
+        (ports.get(serverUuid) ?? []).filter((port) => port.portId !== portId),
+      );
+      keep();
+    },
   };
 }
 

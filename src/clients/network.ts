@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { CloudError } from '../model/errors.ts';
+import { fixedIpInUse, noMoreFixedIps } from '../model/errors-interfaces.ts';
 import {
   externalNetworkForbidden,
   networkNeedsSubnet,
@@ -51,8 +52,24 @@ export interface NetworkClient {
   allocate(request: AllocateRequest): Promise<NetworkInfo[]>;
   /** Deletes the ports made for a server and unbinds those the user brought. Safe twice. */
   release(serverUuid: string): Promise<void>;
+  /** A server's ports with their fixed and floating addresses, as they are now. */
   portsOf(serverUuid: string): Promise<NetworkInfo[]>;
+  /** Names of security groups, in their order by id and once each; ids that are gone are left out. */
+  groupNames(ids: readonly string[]): Promise<string[]>;
+  /** Makes one more port for a server, or takes up one the user brought. Safe to repeat with the same key. */
+  attach(request: Omit<AllocateRequest, 'requested'>, wish: RequestedNetwork, place: PortPlace): Promise<NetworkInfo>;
+  /** Deletes one port made for a server, or unbinds one the user brought. Safe twice. */
+  detach(serverUuid: string, portId: string): Promise<void>;
+  /** The service itself, asked with the token that is given, or as our service user. */
+  readonly ask: Neighbour['ask'];
   securityGroups(projectId: string): Promise<SecurityGroup[]>;
+}
+
+/** Which of a server's ports one is: those of its build by their place, later ones by a key that no other port has. */
+export interface PortPlace {
+  /** For their order. */
+  readonly index: number;
+  readonly key?: string;
 }
 
 interface NetworkJson {
@@ -87,9 +104,16 @@ interface PortJson {
 interface Mark {
   readonly server: string;
   readonly index: number;
+  readonly key?: string;
   readonly tag: string | null;
   readonly brought: boolean;
 }
+interface FloatingJson {
+  readonly port_id: string | null;
+  readonly fixed_ip_address: string | null;
+  readonly floating_ip_address: string;
+}
+const floatingAddress = { version: 4, type: 'floating', gateway: null } as const;
 interface Facts {
   readonly network: NetworkJson;
   readonly subnets: ReadonlyMap<string, SubnetJson>;
@@ -97,11 +121,16 @@ interface Facts {
 
 const CACHE_US = 1_000_000;
 const MAC_TRIES = 5;
-/** The MAC of a server's nth port; `salt` only when another port of the network has that one already. */
-const macOf = (serverUuid: string, index: number, salt: number): string => {
-  const hash = createHash('sha256').update(`${serverUuid}/${index}/${salt}`).digest();
+/** The MAC of a server's port; `salt` only when another port of the network has that one already. */
+const macOf = (serverUuid: string, { index, key }: PortPlace, salt: number): string => {
+  const hash = createHash('sha256')
+    .update(`${serverUuid}/${key ?? index}/${salt}`)
+    .digest();
   return `fa:16:3e:${[0, 1, 2].map((at) => (hash[at] ?? 0).toString(16).padStart(2, '0')).join(':')}`;
 };
+/** Whether a port was made for this place. */
+const isAt = (mark: Mark | undefined, place: PortPlace) =>
+  mark?.brought === false && (place.key === undefined ? mark.key === undefined && mark.index === place.index : mark.key === place.key);
 const statusOf = (cause: unknown) => (cause instanceof CloudError ? cause.params.status : undefined);
 const markOf = (port: PortJson): Mark | undefined => port['binding:profile']?.kilonova;
 const wordsOf = (words: Record<string, string>) => new URLSearchParams(words).toString();
@@ -258,10 +287,10 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
   const ownerWord = (zone: string | null) => `compute:${zone ?? 'nova'}`;
 
   /** Takes up a port the user brought. */
-  const bring = async (request: AllocateRequest, wish: RequestedNetwork, index: number): Promise<PortJson> => {
+  const bring = async (request: AllocateRequest, wish: RequestedNetwork, place: PortPlace): Promise<PortJson> => {
     const port = await findPort(wish.portId ?? '');
     if (port.device_id !== '' && port.device_id !== request.serverUuid) throw requestedPortInUse({ id: port.id });
-    const mark: Mark = { server: request.serverUuid, index, tag: wish.tag, brought: true };
+    const mark: Mark = { server: request.serverUuid, ...place, tag: wish.tag, brought: true };
     return update(port.id, {
       device_id: request.serverUuid,
       device_owner: ownerWord(request.zone),
@@ -271,8 +300,8 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
   };
 
   /** Makes one port: a single request, unless it was made before. */
-  const make = async (request: AllocateRequest, wish: RequestedNetwork, index: number): Promise<PortJson> => {
-    const mark: Mark = { server: request.serverUuid, index, tag: wish.tag, brought: false };
+  const make = async (request: AllocateRequest, wish: RequestedNetwork, place: PortPlace): Promise<PortJson> => {
+    const mark: Mark = { server: request.serverUuid, ...place, tag: wish.tag, brought: false };
     const networkId = wish.networkId ?? '';
     const { network } = await facts(networkId);
     const security = network.port_security_enabled === false ? undefined : await groupIds(request.projectId, request.securityGroups);
@@ -282,7 +311,7 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
         project_id: request.projectId,
         device_id: request.serverUuid,
         device_owner: ownerWord(request.zone),
-        mac_address: macOf(request.serverUuid, index, salt),
+        mac_address: macOf(request.serverUuid, place, salt),
         admin_state_up: true,
         'binding:host_id': request.host,
         'binding:profile': { kilonova: mark },
@@ -294,7 +323,7 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
       } catch (cause) {
         if (statusOf(cause) !== 409) throw cause;
         // Was it made before, and we died before we knew? Then this is our own port in the way.
-        const before = (await marked(request.serverUuid)).find((made) => markOf(made)?.index === index && markOf(made)?.brought === false);
+        const before = (await marked(request.serverUuid)).find((made) => isAt(markOf(made), place));
         if (before) return before['binding:host_id'] === request.host ? before : update(before.id, { 'binding:host_id': request.host });
         const macTaken = cause instanceof CloudError && /mac address .* in use/i.test(cause.message);
         if (!macTaken || salt + 1 >= MAC_TRIES) throw asNova(cause);
@@ -302,7 +331,33 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
     }
   };
 
+  /** Adds floating addresses behind the fixed ones they lead to. A network service without any answers 404 to the question. */
+  const withFloating = async (infos: readonly NetworkInfo[]): Promise<NetworkInfo[]> => {
+    if (infos.length === 0) return [];
+    const words = new URLSearchParams(infos.map((one): [string, string] => ['port_id', one.portId]));
+    let found: FloatingJson[] = [];
+    await ignoring404(async () => {
+      found = (await get<{ floatingips: FloatingJson[] }>(`/v2.0/floatingips?${words}`)).floatingips;
+    });
+    return infos.map((one) => ({
+      ...one,
+      addresses: one.addresses.flatMap((fixed) => [
+        fixed,
+        ...found
+          .filter((floating) => floating.port_id === one.portId && floating.fixed_ip_address === fixed.address)
+          .map(({ floating_ip_address: address }) => ({ ...floatingAddress, address, cidr: `${address}/32` })),
+      ]),
+    }));
+  };
+  const letGo = async (port: PortJson): Promise<void> => {
+    if (markOf(port)?.brought) {
+      const { kilonova: _mark, ...profile } = port['binding:profile'] ?? {};
+      await ignoring404(() => update(port.id, { device_id: '', device_owner: '', 'binding:host_id': '', 'binding:profile': profile }));
+    } else await ignoring404(() => neighbour.ask('DELETE', `/v2.0/ports/${encodeURIComponent(port.id)}`));
+  };
+
   return {
+    ask: neighbour.ask,
     async validate(projectId, requested, count) {
       if (requested === 'none') return 'none';
       const wishes = requested === 'auto' ? [{ networkId: null, portId: null, fixedIp: null, tag: null }] : requested;
@@ -325,22 +380,37 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
       const wishes = request.requested === 'auto' ? [await chooseNetwork(request.projectId)] : request.requested;
       const ports: PortJson[] = [];
       for (const [index, wish] of wishes.entries()) {
-        if (wish.portId !== null) ports.push(await bring(request, wish, index));
-        else if (wish.networkId !== null) ports.push(await make(request, wish, index));
-        else ports.push(await make(request, { ...(await chooseNetwork(request.projectId)), fixedIp: wish.fixedIp, tag: wish.tag }, index));
+        if (wish.portId !== null) ports.push(await bring(request, wish, { index }));
+        else if (wish.networkId !== null) ports.push(await make(request, wish, { index }));
+        else
+          ports.push(await make(request, { ...(await chooseNetwork(request.projectId)), fixedIp: wish.fixedIp, tag: wish.tag }, { index }));
       }
       return Promise.all(ports.map(info));
     },
     async release(serverUuid) {
-      for (const port of await marked(serverUuid)) {
-        if (markOf(port)?.brought) {
-          const { kilonova: _mark, ...profile } = port['binding:profile'] ?? {};
-          await ignoring404(() => update(port.id, { device_id: '', device_owner: '', 'binding:host_id': '', 'binding:profile': profile }));
-        } else await ignoring404(() => neighbour.ask('DELETE', `/v2.0/ports/${encodeURIComponent(port.id)}`));
+      for (const port of await marked(serverUuid)) await letGo(port);
+    },
+    async attach(request, wish, place) {
+      const whole = { ...request, requested: [wish] };
+      try {
+        const port = wish.portId === null ? await make(whole, wish, place) : await bring(whole, wish, place);
+        return (await withFloating([await info(port)]))[0] ?? info(port);
+      } catch (cause) {
+        throw asAttach(cause, wish);
       }
     },
+    async detach(serverUuid, portId) {
+      for (const port of await marked(serverUuid)) if (port.id === portId) await letGo(port);
+    },
+    async groupNames(ids) {
+      const wanted = [...new Set(ids)].sort();
+      if (wanted.length === 0) return [];
+      const words = new URLSearchParams(wanted.map((id): [string, string] => ['id', id]));
+      const found = (await get<{ security_groups: SecurityGroup[] }>(`/v2.0/security-groups?${words}`)).security_groups;
+      return [...new Set(wanted.flatMap((id) => found.find((group) => group.id === id)?.name ?? []))];
+    },
     async portsOf(serverUuid) {
-      return Promise.all((await marked(serverUuid)).map(info));
+      return withFloating(await Promise.all((await marked(serverUuid)).map(info)));
     },
     securityGroups: (projectId) => groups(projectId),
   };
@@ -357,5 +427,14 @@ async function ignoring404(work: () => Promise<unknown>): Promise<void> {
 /** The network service's refusals that compute has its own words for. */
 function asNova(cause: unknown): unknown {
   if (cause instanceof CloudError && /^Quota exceeded/i.test(cause.message)) return portLimitExceeded({}, { cause });
+  return cause;
+}
+
+/** The same for a port that joins a running server: there a taken address is a conflict. */
+function asAttach(cause: unknown, wish: RequestedNetwork): unknown {
+  if (!(cause instanceof CloudError)) return cause;
+  if (/^No more IP addresses/i.test(cause.message)) return noMoreFixedIps({ network: wish.networkId ?? '' }, { cause });
+  if (/already allocated|is in use/i.test(cause.message) && wish.fixedIp !== null)
+    return fixedIpInUse({ address: wish.fixedIp }, { cause });
   return cause;
 }

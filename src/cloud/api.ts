@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bus } from '../bus/bus.ts';
+import { computeEvents } from '../clients/compute-events.ts';
 import { tokenCheck } from '../clients/identity.ts';
 import { neighbour } from '../clients/neighbour.ts';
 import type { Database } from '../db/engine.ts';
@@ -64,6 +65,8 @@ export async function startApi(options: {
     password: options.servicePassword,
     project: settings.authProject,
   });
+  const compute = neighbour({ service: 'compute', url: () => `${base}/v2.1`, token: neighbours.token });
+  const events = computeEvents({ neighbour: compute, clock, log });
   const policyOverrides = settings.policyFile ? await readPolicyFile(readFileSync(settings.policyFile, 'utf8')) : {};
   const common = { db, clock, log, publicUrl };
   const apps: App[] = [];
@@ -87,7 +90,7 @@ export async function startApi(options: {
     identity?.checkToken ?? tokenCheck({ identity: neighbour({ service: 'identity', url: identityUrl, token: neighbours.token }), clock });
   if (builtin.has('image'))
     apps.push(await createImageApp({ ...common, checkToken, storeDir: imageDir(options.dataDir), recover: !options.worker }));
-  if (builtin.has('network')) apps.push(await createNetworkApp({ ...common, checkToken }));
+  if (builtin.has('network')) apps.push(await createNetworkApp({ ...common, checkToken, tellCompute: events.tell }));
   const rings = new Set<() => void>();
   const deaf = await bus.onRing(CHANGES_RING, () => {
     for (const heard of rings) heard();
@@ -103,6 +106,7 @@ export async function startApi(options: {
         changes,
         images: imagePort(neighbours.images),
         networks: networkPort(neighbours.networks),
+        networking: neighbours.networks,
         console: consolePort(bus),
         serviceDownSeconds: settings.serviceDownTime,
         quotas: { instances: settings.quotaInstances, cores: settings.quotaCores, ram: settings.quotaRam },

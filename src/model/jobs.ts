@@ -2,12 +2,15 @@ import type { Micros } from '../lib/clock.ts';
 import type { JobContext } from './caller.ts';
 import type { WireError } from './errors.ts';
 import type { GuestActionName } from './guest-actions.ts';
+import type { RequestedNetwork } from './server.ts';
 
 /** Every kind of durable job with its input: what compute-api writes in accept and the conductor reads. Plain data, no token. */
 export interface JobInputs {
   'build-server': BuildServerInput;
   'delete-server': DeleteServerInput;
   'act-on-server': ActOnServerInput;
+  'attach-interface': AttachInterfaceInput;
+  'detach-interface': DetachInterfaceInput;
 }
 export type JobKind = keyof JobInputs;
 
@@ -37,6 +40,15 @@ export interface ActOnServerInput {
   /** vm_state to go back to when the action fails. */
   readonly vmStateBefore: string;
 }
+export interface AttachInterfaceInput {
+  readonly serverUuid: string;
+  /** The network, or the port the user brought with its network. */
+  readonly wish: RequestedNetwork;
+}
+export interface DetachInterfaceInput {
+  readonly serverUuid: string;
+  readonly portId: string;
+}
 /** How a step of a job stands. `started` is written before the step has any effect. */
 export type StepMark = 'started' | 'finished' | 'undone';
 /** What is written down of a job on its way. */
@@ -64,9 +76,21 @@ export interface Job<K extends JobKind = JobKind> {
 }
 
 /** How long each kind may take before its server goes to ERROR with the reason, in seconds; an option overrides. */
-export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = { 'build-server': 1800, 'delete-server': 600, 'act-on-server': 300 };
+export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = {
+  'build-server': 1800,
+  'delete-server': 600,
+  'act-on-server': 300,
+  'attach-interface': 60, // its request waits for it
+  'detach-interface': 300,
+};
 /** Jobs of one server run one after the other; one of a higher priority goes first and ends the others. */
-export const jobPriority: Readonly<Record<JobKind, number>> = { 'build-server': 0, 'delete-server': 100, 'act-on-server': 0 };
+export const jobPriority: Readonly<Record<JobKind, number>> = {
+  'build-server': 0,
+  'delete-server': 100,
+  'act-on-server': 0,
+  'attach-interface': 0,
+  'detach-interface': 0,
+};
 /** Word that wakes conductors to look at the job table. */
 export const JOBS_RING = 'jobs';
 /** Word that wakes readers of the change feed. */

@@ -221,6 +221,8 @@ export const skeletons: readonly Skeleton[] = [
   { method: 'POST', path: '/network/v2.0/security-groups', body: { security_group: { name: 'g', description: 'd', stateful: true } } },
   { method: 'POST', path: '/network/v2.0/security-group-rules', body: { security_group_rule: rule } },
   { method: 'POST', path: '/network/v2.0/security-group-rules', body: { security_group_rules: [{ ...rule, protocol: 'icmp' }, rule] } },
+  { method: 'POST', path: '/network/v2.0/routers', body: { router: { name: 'r', external_gateway_info: { network_id: '{network}' } } } },
+  { method: 'POST', path: '/network/v2.0/floatingips', body: { floatingip: { floating_network_id: '{network}', port_id: '{port}' } } },
   { method: 'PUT', path: '/network/v2.0/quotas/{spare}', body: { quota: { port: -1, network: 5 } } },
   { method: 'PUT', path: '/network/v2.0/ports/{port}/tags', body: { tags: ['a', 'b'] } },
 ];

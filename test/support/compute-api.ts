@@ -4,7 +4,7 @@ import { type FrontDoor, openFrontDoor } from '../../src/http/front-door.ts';
 import { type ManualClock, manualClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { type Caller, nobody } from '../../src/model/caller.ts';
-import { notAuthenticated } from '../../src/model/errors.ts';
+import { CloudError, notAuthenticated } from '../../src/model/errors.ts';
 import { type ComputeApiParts, createComputeApp } from '../../src/services/compute-api/app.ts';
 import { openChangeHub } from '../../src/services/compute-api/change-hub.ts';
 import { ownDatabase } from './compute-database.ts';
@@ -50,11 +50,21 @@ export interface ComputeHouse {
   close(): Promise<void>;
 }
 
-/** Neighbours of a cloud without any image, where every network asked for is fine and consoles are empty; nobody hears the bell. */
-const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'console'> = {
+/** Neighbours of a cloud without any image, port or address, where every network asked for is fine and consoles are empty; nobody hears the bell. */
+const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'networking' | 'console'> = {
   bus: { ring() {} },
   images: { show: async () => undefined },
   networks: { validate: async (asked) => asked },
+  networking: {
+    async ask(method, path) {
+      const noun = /^\/v2\.0\/([\w-]+)(?:\?|$)/.exec(path)?.[1];
+      if (noun === undefined || method !== 'GET')
+        throw new CloudError('network.answered_404', 'notFound', 'There is nothing of that kind.', { status: 404 });
+      return { status: 200, headers: {}, body: { [noun.replaceAll('-', '_')]: [] } as never };
+    },
+    portsOf: async () => [],
+    groupNames: async () => [],
+  },
   console: async () => '',
 };
 

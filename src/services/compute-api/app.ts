@@ -6,16 +6,22 @@ import { compilePolicy } from '../../model/policy.ts';
 import { computePolicyRules } from '../../model/policy-rules.ts';
 import { computeDialect } from './dialect.ts';
 import { computeMicroversions } from './microversions.ts';
+import { networkRoutes } from './network-routes.ts';
+import type { NetworkingParts } from './networking.ts';
 import type { ComputeParts } from './parts.ts';
 import { routes } from './routes.ts';
 import type { ServerParts } from './server-parts.ts';
 import { serverRoutes } from './server-routes.ts';
 
 /** What the compute API needs to run. */
-export type ComputeApiParts = ComputeParts & ServerParts;
+export type ComputeApiParts = ComputeParts & ServerParts & NetworkingParts;
 
 /** Every route of the API.  Spec: compute api-ref. */
-export const computeRoutes: RouteTable<ComputeApiParts> = { ...routes, ...serverRoutes };
+export const computeRoutes: RouteTable<ComputeApiParts> = {
+  ...routes,
+  ...serverRoutes,
+  ...networkRoutes,
+};
 
 /** Nova's project_id_regex: a project's id in the URL; what does not look like one is no route. */
 const PROJECT = '/:project_id(^[0-9a-f-]+$)';

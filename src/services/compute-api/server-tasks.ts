@@ -67,6 +67,8 @@ export interface Task<K extends JobKind> {
   readonly actionName: string;
   readonly kind: K;
   readonly input: JobInputs[K];
+  /** For a request that waits for its job. */
+  readonly jobUuid?: string;
   /** More columns that change with the request, and what else is written with it. */
   readonly set?: Change;
   readonly also?: (tx: Query, now: Micros) => Promise<void>;
@@ -92,7 +94,8 @@ export async function beginTask<K extends JobKind>(
         await begun.also?.(tx, now);
         const context = jobContext(call);
         await insertActions(tx, [{ serverUuid: server.uuid, action: actionName, context, at: now }]);
-        const job = { kind, serverUuid: server.uuid, input, context, now };
+        const uuid = begun.jobUuid === undefined ? {} : { uuid: begun.jobUuid };
+        const job = { kind, serverUuid: server.uuid, input, context, now, ...uuid };
         await insertJobs(tx, [job as NewJob]); // kind and input belong together by the signature above
       },
     };

@@ -5,11 +5,24 @@ import type { Log } from '../../lib/log.ts';
 import type { JobKind } from '../../model/jobs.ts';
 import type { NotificationOptions } from './notifications/notifier.ts';
 import type { ClaimClass } from '../../model/resources.ts';
+import type { NetworkInfo, RequestedNetwork } from '../../model/server.ts';
 
 /** What the conductor asks of the network service. */
 export interface NetworkPort {
   /** Deletes the ports we made for a server and lets go of those the user brought. Safe twice. */
   release(serverUuid: string): Promise<void>;
+  /** Makes one more port of a server, or takes up one the user brought. Safe to repeat with the same key; `index`: for the order of its ports. */
+  attach(request: AttachPort, wish: RequestedNetwork, place: { readonly index: number; readonly key: string }): Promise<NetworkInfo>;
+  /** Gives one port of a server back as `release` does all. Safe twice. */
+  detach(serverUuid: string, portId: string): Promise<void>;
+}
+export interface AttachPort {
+  readonly serverUuid: string;
+  readonly projectId: string;
+  readonly host: string;
+  readonly securityGroups: readonly string[];
+  readonly zone: string | null;
+  readonly hostname: string;
 }
 
 export interface ConductorOptions {

@@ -12,6 +12,7 @@ import { buildServer } from './build-server.ts';
 import { deleteServer } from './delete-server.ts';
 import { listOwned, registerHost, reportHost, reportService } from './hosts.ts';
 import { startNotifier } from './notifications/notifier.ts';
+import { attachInterface, detachInterface } from './interfaces.ts';
 import { closeAction } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
 import { reap } from './reaper.ts';
@@ -40,6 +41,8 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
     'build-server': buildServer(parts),
     'delete-server': deleteServer,
     'act-on-server': actOnServer,
+    'attach-interface': attachInterface,
+    'detach-interface': detachInterface,
   };
   const running = new Map<number, Promise<void>>();
   const end = new AbortController();

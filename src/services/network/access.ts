@@ -61,7 +61,8 @@ export function* pieces<T>(items: readonly T[], size = 500): Iterable<readonly T
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size);
 }
 
-type Table = 'net_networks' | 'net_subnets' | 'net_ports' | 'net_security_groups';
+/** Tables whose objects count their changes. */
+export type Table = 'net_networks' | 'net_subnets' | 'net_ports' | 'net_security_groups' | 'net_routers' | 'net_floating_ips';
 /** Locks one row for the rest of the transaction and raises its revision. False when there is none. */
 export async function touch(tx: Query, table: Table, uuid: string, now: number): Promise<boolean> {
   const done = await sql`update ${sql.table(table)} set revision = revision + 1, updated_at = ${now} where uuid = ${uuid}`.execute(tx);

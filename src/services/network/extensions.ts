@@ -9,6 +9,15 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
   'security-groups-normalized-cidr': 'Rules show their normalized CIDR.',
   'stateful-security-group': 'Security groups may be stateless.',
   'external-net': 'Networks may be external.',
+  router: 'Routers between subnets, and floating addresses.',
+  'ext-gw-mode': "A router's gateway may leave addresses as they are.",
+  extraroute: 'Routers carry routes of their own.',
+  'extraroute-atomic': 'Routes of a router are added and removed one by one.',
+  'l3-ha': 'Routers tell whether they are doubled.',
+  dvr: 'Routers tell whether they are spread over hosts.',
+  router_availability_zone: 'Availability zone hints of routers.',
+  'fip-port-details': 'Floating addresses show their port.',
+  'network-ip-availability': 'How many addresses are in use.',
   provider: 'Provider attributes of networks, for operators.',
   binding: 'Ports are bound to hosts.',
   'port-security': 'Filtering of a port can be turned off.',
@@ -52,6 +61,6 @@ export const listAgents = (): Reply => ({ status: 200, body: { agents: [] } });
 export const listZones = (): Reply => ({
   status: 200,
   body: {
-    availability_zones: [{ name: 'nova', resource: 'network', state: 'available' }],
+    availability_zones: ['network', 'router'].map((resource) => ({ name: 'nova', resource, state: 'available' })),
   },
 });

@@ -20,6 +20,7 @@ import {
 } from '../../model/errors-network.ts';
 import { eui64, formatIp, hostRange, inCidr, parseCidr, parseIp } from '../../model/ip-address.ts';
 import { defaultGroup, type GroupContext } from './default-group.ts';
+import { FLOATING_IP, unlinkPort } from './floating-links.ts';
 import { type SubnetRow, selfAddressed } from './subnets.ts';
 
 export type PortRow = Selectable<NetPortsTable>;
@@ -51,11 +52,36 @@ export interface PortWish {
   readonly addressPairs: readonly object[];
   readonly portSecurity: boolean;
   readonly tags: readonly string[];
+  /** IP versions to choose addresses of; absent: all. */
+  readonly families?: readonly number[];
 }
 
-/** ACTIVE once it is bound to a host and plugged into a device. */
-export const portStatus = (port: { host: string; device_id: string; admin_state_up: number }) =>
-  port.host !== '' && port.device_id !== '' && port.admin_state_up === 1 ? 'ACTIVE' : 'DOWN';
+/** ACTIVE once it is bound to a host and plugged into a device; a router's port needs no host, a floating address has no state at all. */
+export const portStatus = (port: { host: string; device_id: string; device_owner: string; admin_state_up: number }) => {
+  if (port.device_owner === FLOATING_IP) return 'N/A';
+  const placed = port.host !== '' || isNetworkDevice(port.device_owner);
+  return placed && port.device_id !== '' && port.admin_state_up === 1 ? 'ACTIVE' : 'DOWN';
+};
+
+/** The wish for a port of the network's own: no project's, without filtering. */
+export const servicePort = (
+  what: Pick<PortWish, 'networkUuid' | 'deviceId' | 'deviceOwner'> & { readonly fixedIps: readonly FixedIpWish[] | undefined },
+): PortWish => ({
+  ...what,
+  projectId: '',
+  name: '',
+  description: '',
+  adminStateUp: true,
+  mac: undefined,
+  host: '',
+  vnicType: 'normal',
+  profile: {},
+  securityGroups: undefined,
+  anyGroup: false,
+  addressPairs: [],
+  portSecurity: false,
+  tags: [],
+});
 
 const OWN_MACS = 'fa:16:3e';
 export const newMac = (): string => `${OWN_MACS}:${[...randomBytes(3)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
@@ -65,7 +91,7 @@ const isNetworkDevice = (owner: string) => owner.startsWith('network:');
  *  Throws overQuota, networkNotFound, securityGroupNotFound, noMoreAddresses, addressTaken, macInUse ... */
 export async function insertPort(tx: Query, context: GroupContext, wish: PortWish): Promise<PortRow> {
   const uuid = newUuid();
-  await takeQuota(tx, context.kind, context.quotas, wish.projectId, 'port', 1);
+  if (wish.projectId !== '') await takeQuota(tx, context.kind, context.quotas, wish.projectId, 'port', 1);
   await countPorts(tx, wish.networkUuid, 1);
   const groups = await chooseGroups(tx, context, wish);
   await useGroups(tx, groups, 1);
@@ -75,10 +101,15 @@ export async function insertPort(tx: Query, context: GroupContext, wish: PortWis
     tx,
     context,
     { uuid, mac, networkUuid: wish.networkUuid, deviceOwner: wish.deviceOwner },
-    subnets,
+    wish.families ? subnets.filter((subnet) => wish.families?.includes(subnet.ip_version)) : subnets,
     wish.fixedIps,
   );
-  const bare = { host: wish.host, device_id: wish.deviceId, admin_state_up: wish.adminStateUp ? 1 : 0 };
+  const bare = {
+    host: wish.host,
+    device_id: wish.deviceId,
+    device_owner: wish.deviceOwner,
+    admin_state_up: wish.adminStateUp ? 1 : 0,
+  };
   const row = {
     uuid,
     project_id: wish.projectId,
@@ -92,7 +123,6 @@ export async function insertPort(tx: Query, context: GroupContext, wish: PortWis
     mac,
     ...bare,
     status: portStatus(bare),
-    device_owner: wish.deviceOwner,
     vnic_type: wish.vnicType,
     profile: JSON.stringify(wish.profile),
     fixed_ips: JSON.stringify(fixedIps),
@@ -260,6 +290,36 @@ async function takeGiven(tx: Query, context: GroupContext, port: Taker, subnet: 
   return { subnet_id: subnet.uuid, ip_address: address };
 }
 
+/** The list given is the whole list: what it names and the port has is kept, the rest is given back, new ones are taken. */
+export async function changeAddresses(tx: Query, context: GroupContext, port: PortRow, asked: readonly FixedIpWish[]): Promise<FixedIp[]> {
+  const free = [...(JSON.parse(port.fixed_ips) as FixedIp[])];
+  const claim = (fits: (fixed: FixedIp) => boolean) => {
+    const at = free.findIndex(fits);
+    return at < 0 ? undefined : free.splice(at, 1)[0];
+  };
+  const kept = asked.map((wish) =>
+    wish.ip_address === undefined
+      ? undefined
+      : claim((fixed) => fixed.ip_address === wish.ip_address && (wish.subnet_id === undefined || wish.subnet_id === fixed.subnet_id)),
+  );
+  const settled = asked.map(
+    (wish, at) => kept[at] ?? (wish.ip_address === undefined ? claim((fixed) => fixed.subnet_id === wish.subnet_id) : undefined),
+  );
+  if (free.length > 0) {
+    await releaseAddresses(tx, port.uuid, free);
+    await unlinkPort(
+      tx,
+      port.uuid,
+      context.now,
+      settled.flatMap((fixed) => (fixed ? [fixed.ip_address] : [])),
+    );
+  }
+  const missing = asked.filter((_wish, at) => settled[at] === undefined);
+  const taker = { uuid: port.uuid, mac: port.mac, networkUuid: port.network_uuid, deviceOwner: port.device_owner };
+  const added = missing.length > 0 ? await giveAddresses(tx, context, taker, await subnetsOf(tx, port.network_uuid), missing) : [];
+  return [...settled.filter((fixed) => fixed !== undefined), ...added];
+}
+
 /** Deletes one port and gives back what it held. Throws portNotFound when it is gone already. */
 export async function removePort(tx: Query, row: PortRow): Promise<void> {
   await giveQuota(tx, row.project_id, 'port', 1);
@@ -267,6 +327,7 @@ export async function removePort(tx: Query, row: PortRow): Promise<void> {
   const locked = await lockPort(tx, row.uuid, row.updated_at);
   if (!locked) throw portNotFound({ id: row.uuid });
   await useGroups(tx, JSON.parse(locked.security_groups) as string[], -1);
+  await unlinkPort(tx, row.uuid, row.updated_at);
   await releaseAddresses(tx, row.uuid);
   await tx.deleteFrom('net_ports').where('uuid', '=', row.uuid).execute();
 }

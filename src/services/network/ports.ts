@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Query } from '../../db/engine.ts';
-import { releaseAddresses } from '../../db/tables/network/addresses.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { badNetworkInput, macInUse, networkNotFound, portNotFound } from '../../model/errors-network.ts';
+import { portServesNetwork } from '../../model/errors-routers.ts';
 import { formatIp, parseIp } from '../../model/ip-address.ts';
 import type { Target } from '../../model/policy.ts';
 import { commonView, elevated, must, mustBeRevision, mustSee, ownerOf, word } from './access.ts';
@@ -30,23 +30,24 @@ import {
   type Values,
 } from './attributes.ts';
 import type { GroupContext } from './default-group.ts';
+import { FLOATING_IP, ROUTER_GATEWAY, ROUTER_INTERFACE } from './floating-links.ts';
 import { boolColumn, commonColumns, holds, type Listing, listAnswer, listRows, selectFields, textColumn } from './listing.ts';
 import { findNetwork, given, type NetworkRow, visibleNetwork } from './networks.ts';
 import type { NetworkParts } from './parts.ts';
 import {
+  changeAddresses,
   checkGroups,
   type FixedIp,
   type FixedIpWish,
-  giveAddresses,
   insertPort,
   lockPort,
   type PortRow,
   type PortWish,
   portStatus,
   removePort,
-  subnetsOf,
   useGroups,
 } from './port-rows.ts';
+import { tellOfPorts } from './server-events.ts';
 
 const ipOrCidr: Reader<string> = (value, name) => (typeof value === 'string' && value.includes('/') ? cidr(value, name) : ip(value, name));
 const attributes = {
@@ -282,8 +283,13 @@ export async function updatePort(parts: NetworkParts, call: Call): Promise<Reply
     const locked = await lockPort(tx, row.uuid, context.now);
     if (!locked) throw portNotFound({ id: row.uuid });
     mustBeRevision(call, { revision: locked.revision - 1 });
+    const moves = [wish.device_id ?? locked.device_id, wish.device_owner ?? locked.device_owner];
+    if (moves[0] !== locked.device_id || moves[1] !== locked.device_owner) await mustNotServe(tx, locked, 'moved');
     return changePort(tx, context, locked, wish, anyGroup);
   });
+  if (fresh.fixed_ips !== row.fixed_ips || fresh.security_groups !== row.security_groups)
+    tellOfPorts(parts, call, 'network-changed', [fresh]);
+  if (row.device_id !== '' && fresh.device_id !== row.device_id) tellOfPorts(parts, call, 'network-vif-deleted', [row]);
   return { status: 200, body: { port: portView(call, fresh) } };
 }
 
@@ -365,34 +371,23 @@ async function mustBeFreeMac(tx: Query, port: PortRow, wanted: string): Promise<
   if (other) throw macInUse({ network: port.network_uuid, mac: wanted });
 }
 
-/** The list given is the whole list: what it names and the port has is kept, the rest is given back, new ones are taken. */
-async function changeAddresses(tx: Query, context: GroupContext, port: PortRow, asked: readonly FixedIpWish[]): Promise<FixedIp[]> {
-  const free = [...(JSON.parse(port.fixed_ips) as FixedIp[])];
-  const claim = (fits: (fixed: FixedIp) => boolean) => {
-    const at = free.findIndex(fits);
-    return at < 0 ? undefined : free.splice(at, 1)[0];
-  };
-  const kept = asked.map((wish) =>
-    wish.ip_address === undefined
-      ? undefined
-      : claim((fixed) => fixed.ip_address === wish.ip_address && (wish.subnet_id === undefined || wish.subnet_id === fixed.subnet_id)),
-  );
-  const settled = asked.map(
-    (wish, at) => kept[at] ?? (wish.ip_address === undefined ? claim((fixed) => fixed.subnet_id === wish.subnet_id) : undefined),
-  );
-  if (free.length > 0) await releaseAddresses(tx, port.uuid, free);
-  const missing = asked.filter((_wish, at) => settled[at] === undefined);
-  const taker = { uuid: port.uuid, mac: port.mac, networkUuid: port.network_uuid, deviceOwner: port.device_owner };
-  const added = missing.length > 0 ? await giveAddresses(tx, context, taker, await subnetsOf(tx, port.network_uuid), missing) : [];
-  return [...settled.filter((fixed) => fixed !== undefined), ...added];
-}
-
 export async function deletePort(parts: NetworkParts, call: Call): Promise<Reply> {
   const { row, target } = await visiblePort(parts, call, call.params.id ?? '');
   must(call, 'delete_port', target);
   await parts.db.transaction(async (tx) => {
     mustBeRevision(call, row);
+    await mustNotServe(tx, row, 'deleted');
     await removePort(tx, row);
   });
+  tellOfPorts(parts, call, 'network-vif-deleted', [row]);
   return { status: 204 };
+}
+
+const SERVING = [ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING_IP];
+/** Throws portServesNetwork (409) for a port that a router or a floating address stands on. */
+async function mustNotServe(tx: Query, port: PortRow, verb: string): Promise<void> {
+  if (!SERVING.includes(port.device_owner)) return;
+  const table = port.device_owner === FLOATING_IP ? 'net_floating_ips' : 'net_routers';
+  const device = await tx.selectFrom(table).select('uuid').where('uuid', '=', port.device_id).executeTakeFirst();
+  if (device) throw portServesNetwork({ id: port.uuid, owner: port.device_owner, verb });
 }

@@ -1,10 +1,14 @@
 import type { Route, RouteTable } from '../../http/call.ts';
 import { leaf } from '../../lib/shape.ts';
 import { listAgents, listExtensions, listZones, showExtension } from './extensions.ts';
+import { createFloatingIps, deleteFloatingIp, listFloatingIps, showFloatingIp, updateFloatingIp } from './floating-ips.ts';
+import { listAvailabilities, showAvailability } from './ip-availability.ts';
 import { createNetworks, deleteNetwork, listNetworks, showNetwork, updateNetwork } from './networks.ts';
 import type { NetworkParts } from './parts.ts';
 import { createPorts, deletePort, listPorts, showPort, updatePort } from './ports.ts';
 import { deleteQuota, listQuotas, showQuota, showQuotaDefaults, showQuotaDetails, updateQuota } from './quota-views.ts';
+import { addRouterInterface, removeRouterInterface } from './router-interfaces.ts';
+import { addExtraRoutes, createRouters, deleteRouter, listRouters, removeExtraRoutes, showRouter, updateRouter } from './routers.ts';
 import { createRules, deleteRule, listRules, showRule } from './security-group-rules.ts';
 import { createGroups, deleteGroup, listGroups, showGroup, updateGroup } from './security-groups.ts';
 import { createSubnets, deleteSubnet, listSubnets, showSubnet, updateSubnet } from './subnets.ts';
@@ -62,6 +66,32 @@ export const networkRoutes: RouteTable<NetworkParts> = {
     remove: deleteGroup,
   }),
   ...crud('security-group-rules', 'security_group_rule', { list: listRules, create: createRules, show: showRule, remove: deleteRule }),
+  ...crud('routers', 'router', { list: listRouters, create: createRouters, show: showRouter, update: updateRouter, remove: deleteRouter }),
+  'PUT /v2.0/routers/:id/add_router_interface': {
+    run: addRouterInterface,
+    body: object,
+    policy: 'add_router_interface',
+    policyOn: 'object',
+  },
+  'PUT /v2.0/routers/:id/remove_router_interface': {
+    run: removeRouterInterface,
+    body: object,
+    policy: 'remove_router_interface',
+    policyOn: 'object',
+  },
+  'PUT /v2.0/routers/:id/add_extraroutes': { run: addExtraRoutes, body: object, policy: 'add_extraroutes', policyOn: 'object' },
+  'PUT /v2.0/routers/:id/remove_extraroutes': { run: removeExtraRoutes, body: object, policy: 'remove_extraroutes', policyOn: 'object' },
+  ...crud('floatingips', 'floatingip', {
+    list: listFloatingIps,
+    create: createFloatingIps,
+    show: showFloatingIp,
+    update: updateFloatingIp,
+    remove: deleteFloatingIp,
+  }),
+  'GET /v2.0/network-ip-availabilities': { run: listAvailabilities, policy: 'get_network_ip_availability' },
+  'GET /v2.0/network-ip-availabilities/:id': { run: showAvailability, policy: 'get_network_ip_availability' },
+  ...tags('routers'),
+  ...tags('floatingips'),
   ...tags('networks'),
   ...tags('subnets'),
   ...tags('ports'),

@@ -328,7 +328,11 @@ export async function updateSubnet(parts: NetworkParts, call: Call): Promise<Rep
     const locked = await findSubnet(tx, row.uuid);
     if (!locked) throw subnetNotFound({ id: row.uuid });
     mustBeRevision(call, { revision: locked.revision - 1 });
-    if (wish.gateway_ip && wish.gateway_ip !== locked.gateway_ip) await mustBeFree(tx, row.uuid, wish.gateway_ip);
+    if (wish.gateway_ip !== undefined && wish.gateway_ip !== locked.gateway_ip) {
+      // Neither may a router hold the old one, nor anybody the new one.
+      if (locked.gateway_ip !== null) await mustBeFree(tx, row.uuid, locked.gateway_ip);
+      if (wish.gateway_ip !== null) await mustBeFree(tx, row.uuid, wish.gateway_ip);
+    }
     if (Object.keys(set).length > 0) await tx.updateTable('net_subnets').set(set).where('uuid', '=', row.uuid).execute();
     return { ...locked, ...set };
   });

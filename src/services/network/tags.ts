@@ -3,15 +3,16 @@ import type { Query } from '../../db/engine.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { badNetworkInput, tagNotFound } from '../../model/errors-network.ts';
-import { must, mustBeRevision, touch } from './access.ts';
+import { must, mustBeRevision, type Table, touch } from './access.ts';
 import { listOf, tag, unique } from './attributes.ts';
+import { visibleFloatingIp } from './floating-ips.ts';
 import { networkTarget, visibleNetwork } from './networks.ts';
 import type { NetworkParts } from './parts.ts';
 import { visiblePort } from './ports.ts';
+import { visibleRouter } from './router-rows.ts';
 import { visibleGroup } from './security-groups.ts';
 import { visibleSubnet } from './subnets.ts';
 
-type Table = 'net_networks' | 'net_subnets' | 'net_ports' | 'net_security_groups';
 interface Found {
   readonly table: Table;
   readonly rule: string;
@@ -32,6 +33,14 @@ async function find(parts: NetworkParts, call: Call): Promise<Found> {
       return { table: 'net_subnets', rule: 'update_subnet', ...(await visibleSubnet(parts, call, id)) };
     case 'ports':
       return { table: 'net_ports', rule: 'update_port', ...(await visiblePort(parts, call, id)) };
+    case 'routers': {
+      const row = await visibleRouter(parts, call, id);
+      return { table: 'net_routers', rule: 'update_router', row, target: { project_id: row.project_id } };
+    }
+    case 'floatingips': {
+      const row = await visibleFloatingIp(parts, call, id);
+      return { table: 'net_floating_ips', rule: 'update_floatingip', row, target: { project_id: row.project_id } };
+    }
     default: {
       const row = await visibleGroup(parts, call, id);
       return { table: 'net_security_groups', rule: 'update_security_group', row, target: { project_id: row.project_id } };

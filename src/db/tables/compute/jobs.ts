@@ -23,6 +23,8 @@ export interface NewJob<K extends JobKind = JobKind> {
   readonly context: JobContext;
   readonly now: Micros;
   readonly deadlineSeconds?: number;
+  /** Known to whoever waits for its end; a new one when absent. */
+  readonly uuid?: string;
 }
 
 /** Writes jobs, in the transaction that accepts them; then `bus.ring(JOBS_RING)`. */
@@ -30,7 +32,7 @@ export async function insertJobs(tx: Query, jobs: readonly NewJob[]): Promise<vo
   await insertRows(tx, 'jobs', jobs.map(newRow));
 }
 const newRow = (job: NewJob): Insertable<JobsTable> => ({
-  uuid: newUuid(),
+  uuid: job.uuid ?? newUuid(),
   kind: job.kind,
   server_uuid: job.serverUuid,
   status: 'queued',
@@ -244,6 +246,13 @@ const deleteUnfinished = prepared((db, p: { id: number; attempt: number }) =>
 /** Ends a job on an agent's word, whoever holds its lease now: `attempt` is the one that was read. False: somebody else was faster. */
 export async function endJob(tx: Query, job: Pick<Job, 'id' | 'attempt'>): Promise<boolean> {
   return met(await deleteUnfinished(tx, { id: job.id, attempt: job.attempt }));
+}
+
+/** What became of a job: 'unfinished', 'ended', or why it failed. */
+export async function jobOutcome(db: Query, uuid: string): Promise<'unfinished' | 'ended' | WireError> {
+  const row = await db.selectFrom('jobs').select(['status', 'error']).where('uuid', '=', uuid).executeTakeFirst();
+  if (!row) return 'ended';
+  return row.status === 'failed' && row.error !== null ? (JSON.parse(row.error) as WireError) : 'unfinished'; // turnJob wrote it
 }
 
 /** Gives a job back to the conductors on an agent's word, with what the agent said in its notes. Its present owner, if any, loses the lease. */

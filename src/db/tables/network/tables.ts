@@ -103,6 +103,28 @@ export interface NetSecurityGroupRulesTable {
   created_at: At;
   updated_at: At;
 }
+export interface NetRoutersTable extends Common {
+  admin_state_up: Bool;
+  gateway_network_uuid: string | null;
+  /** Its port on the external network. Its other ports are those with its uuid as device_id and `network:router_interface` as owner. */
+  gateway_port_uuid: string | null;
+  enable_snat: Bool;
+  /** [{ destination, nexthop }]. */
+  routes: JsonText;
+  distributed: Bool;
+  ha: Bool;
+  zone_hints: JsonText;
+}
+export interface NetFloatingIpsTable extends Omit<Common, 'name'> {
+  /** The external network, and the port on it that holds the address. */
+  network_uuid: string;
+  port_uuid: string;
+  address: string;
+  /** All three null: not associated. One fixed address has at most one floating address of a network. */
+  router_uuid: string | null;
+  fixed_port_uuid: string | null;
+  fixed_address: string | null;
+}
 export interface NetQuotasTable {
   project_id: string;
   resource: string;
@@ -118,5 +140,7 @@ export interface NetworkTables {
   net_ports: NetPortsTable;
   net_security_groups: NetSecurityGroupsTable;
   net_security_group_rules: NetSecurityGroupRulesTable;
+  net_routers: NetRoutersTable;
+  net_floating_ips: NetFloatingIpsTable;
   net_quotas: NetQuotasTable;
 }
