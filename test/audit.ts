@@ -58,9 +58,10 @@ export async function audit(db: Database, more: Audited): Promise<string[]> {
       wrong.push(`${row.resource_class} of ${hostOf.get(row.provider_uuid)}: ${row.used} of ${row.capacity}: overcommitted`);
   }
 
-  // Quota is what living servers take.
+  // Quota is what living servers take that are not deleted softly.
   const quota = new Map<string, number>();
   for (const server of servers) {
+    if (server.soft_deleted_at !== null) continue; // it gave its quota back
     const flavor = JSON.parse(server.flavor) as Flavor;
     for (const [name, amount] of Object.entries({ instances: 1, cores: flavor.vcpus, ram: flavor.memoryMiB })) {
       const key = `${server.project_id} ${name}`;

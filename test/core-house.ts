@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import type { Bus, Unkindness } from '../src/bus/bus.ts';
 import { memoryBus } from '../src/bus/memory.ts';
 import type { Database } from '../src/db/engine.ts';
@@ -18,7 +17,7 @@ import { createFakeDriver, type FakeDriverOptions } from '../src/hypervisors/fak
 import { type Clock, systemClock } from '../src/lib/clock.ts';
 import { newHexId, newRequestId, newUuid } from '../src/lib/ids.ts';
 import { type Log, silentLog } from '../src/lib/log.ts';
-import { JOBS_RING } from '../src/model/jobs.ts';
+import { JOBS_RING, type JobInputs, type JobKind } from '../src/model/jobs.ts';
 import { CELL_UUID, type NetworkInfo, type Server } from '../src/model/server.ts';
 import { type AgentOptions, agentDefaults } from '../src/services/compute-agent/parts.ts';
 import { type Agent, startAgent } from '../src/services/compute-agent/start.ts';
@@ -27,6 +26,7 @@ import { type Conductor, startConductor } from '../src/services/conductor/start.
 import { type SchedulerOptions, schedulerDefaults } from '../src/services/scheduler/options.ts';
 import { type Scheduler, startScheduler } from '../src/services/scheduler/start.ts';
 import { audit } from './audit.ts';
+import { imageBook } from './image-book.ts';
 
 /** A network in memory: ports by server, with the promises of the real one. */
 export function portBook(path?: string) {
@@ -145,18 +145,13 @@ export async function openHouse(options: HouseOptions = {}) {
   const drivers: Record<string, Driver> = {};
   const agents = new Map<string, Agent>();
   const happened = new Set<string>();
-  const image = {
-    show: async (id: string) => ({ id, diskFormat: 'raw', sizeBytes: imageBytes.length, hashAlgo: 'sha512', hashValue }),
-    download: async () => Readable.from([imageBytes]),
-    async upload(_id: string, { data }: { data: Readable }) {
-      for await (const _chunk of data);
-    },
-  };
+  const images = imageBook(imageBytes, options.dir && join(options.dir, 'images.json'));
   const house = {
     db,
     bus,
     dir,
     network,
+    images,
     drivers,
     agents,
     conductors: [] as Conductor[],
@@ -169,6 +164,7 @@ export async function openHouse(options: HouseOptions = {}) {
         clock,
         log: log.child({ part: name }),
         network,
+        images: images.conductor,
         options: {
           ...conductorDefaults,
           name,
@@ -194,7 +190,7 @@ export async function openHouse(options: HouseOptions = {}) {
         clock,
         log: log.child({ part: host }),
         network,
-        image,
+        image: images.agent,
         ...(options.onAgentStep ? { onStep: options.onAgentStep } : {}),
         options: { ...agentDefaults, stateDir, host, stopGraceMs: 200, ...options.agent, ...agentOptions },
       });
@@ -343,19 +339,53 @@ export async function openHouse(options: HouseOptions = {}) {
       });
       bus.ring(JOBS_RING);
     },
-    async power(uuid: string, action: 'start' | 'stop' | 'reboot-soft' | 'reboot-hard') {
+    /** Begins a task as compute-api does: task state, instance action and job. */
+    async begin<K extends JobKind>(uuid: string, kind: K, input: Omit<JobInputs[K], 'serverUuid'>, action: string, taskState: string) {
       const now = clock.now();
-      const task = { start: 'powering-on', stop: 'powering-off', 'reboot-soft': 'rebooting', 'reboot-hard': 'rebooting_hard' }[action];
-      const before = await house.server(uuid);
       await db.transaction(async (tx) => {
-        await tx.updateTable('servers').set({ task_state: task }).where('uuid', '=', uuid).execute();
+        await tx.updateTable('servers').set({ task_state: taskState }).where('uuid', '=', uuid).execute();
         const ctx = context();
         await insertActions(tx, [{ serverUuid: uuid, action, context: ctx, at: now }]);
-        const args = action.startsWith('reboot') ? { how: action.slice(7) } : {};
-        const input = { serverUuid: uuid, action, args, vmStateBefore: before?.vmState ?? '' };
-        await insertJobs(tx, [{ kind: 'act-on-server', serverUuid: uuid, input, context: ctx, now }]);
+        await insertJobs(tx, [{ kind, serverUuid: uuid, input: { ...input, serverUuid: uuid } as JobInputs[K], context: ctx, now }]);
       });
       bus.ring(JOBS_RING);
+    },
+    async power(uuid: string, action: 'start' | 'stop' | 'reboot-soft' | 'reboot-hard') {
+      const task = { start: 'powering-on', stop: 'powering-off', 'reboot-soft': 'rebooting', 'reboot-hard': 'rebooting_hard' }[action];
+      const args = action.startsWith('reboot') ? { how: action.slice(7) } : {};
+      const vmStateBefore = (await house.server(uuid))?.vmState ?? '';
+      await house.begin(uuid, 'act-on-server', { action, args, vmStateBefore }, action, task);
+    },
+    /** A snapshot, or with a type a backup of which one is kept; answers its image. */
+    async snapshot(uuid: string, type?: string): Promise<string> {
+      const properties = { image_type: type ? 'backup' : 'snapshot', instance_uuid: uuid, ...(type ? { backup_type: type } : {}) };
+      const imageId = images.add({ name: 'copy', status: 'queued', data: '', properties });
+      const backup = type === undefined ? null : { type, rotation: 1 };
+      await house.begin(uuid, 'snapshot-server', { imageId, backup }, 'createImage', backup ? 'image_backup' : 'image_snapshot_pending');
+      return imageId;
+    },
+    /** A rebuild with another image. */
+    async rebuild(uuid: string) {
+      const before = await house.server(uuid);
+      if (!before) throw new Error(`no server ${uuid}`);
+      const id = images.add({ name: 'other' });
+      const image = { ...(await images.api.show(id)), status: undefined };
+      await db.transaction((tx) =>
+        tx
+          .updateTable('servers')
+          .set({ image_id: id, image: JSON.stringify(image) })
+          .where('uuid', '=', uuid)
+          .execute(),
+      );
+      const { vmState: vmStateBefore, imageId, image: old } = before;
+      const input = {
+        adminPass: 'secret',
+        injectedFiles: [],
+        preserveEphemeral: false,
+        vmStateBefore,
+        imageBefore: { id: imageId, image: old },
+      };
+      await house.begin(uuid, 'rebuild-server', input, 'rebuild', 'rebuilding');
     },
     async group(policy: string, rules: object = {}) {
       const uuid = newUuid();

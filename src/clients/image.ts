@@ -32,8 +32,9 @@ export interface ImageClient {
 export interface ImageWish {
   readonly id?: string;
   readonly name: string;
-  readonly diskFormat: DiskFormat;
-  readonly containerFormat: string;
+  /** Absent: said with the data. */
+  readonly diskFormat?: DiskFormat;
+  readonly containerFormat?: string;
   readonly visibility?: Visibility;
   /** Project it shall belong to; needs an admin's token when it is another than the caller's. */
   readonly owner?: string;
@@ -91,10 +92,10 @@ export function imageClient(service: Neighbour, more: { clock?: Clock; cacheMs?:
       const body = {
         ...properties,
         name,
-        disk_format: wish.diskFormat,
-        container_format: wish.containerFormat,
         min_disk: wish.minDiskGiB ?? 0,
         min_ram: wish.minMemoryMiB ?? 0,
+        ...(wish.diskFormat === undefined ? {} : { disk_format: wish.diskFormat }),
+        ...(wish.containerFormat === undefined ? {} : { container_format: wish.containerFormat }),
         ...(id === undefined ? {} : { id }),
         ...(visibility === undefined ? {} : { visibility }),
         ...(owner === undefined ? {} : { owner }),

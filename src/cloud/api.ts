@@ -19,7 +19,7 @@ import { defaultCatalog } from '../services/identity/catalog.ts';
 import { openTokenKeys } from '../services/identity/keys.ts';
 import { createImageApp } from '../services/image/app.ts';
 import { createNetworkApp } from '../services/network/network-app.ts';
-import { consolePort, imagePort } from './compute-ports.ts';
+import { consolePort, diagnosticsPort, imagePort } from './compute-ports.ts';
 import { type Neighbours, openNeighbours } from './neighbours.ts';
 import { networkPort } from './network-port.ts';
 import type { Settings } from './options.ts';
@@ -104,10 +104,16 @@ export async function startApi(options: {
         clock,
         log,
         changes,
-        images: imagePort(neighbours.images),
+        images: imagePort(neighbours.images, (id, origin) => {
+          const at = builtin.has('image') || settings.imageUrl === null ? `${origin}/image` : settings.imageUrl.replace(/\/+$/, '');
+          return `${at}/v2/images/${id}`;
+        }),
+        reclaimSeconds: settings.reclaimInterval,
+        ...(settings.rescueImage === null ? {} : { rescueImage: settings.rescueImage }),
         networks: networkPort(neighbours.networks),
         networking: neighbours.networks,
         console: consolePort(bus),
+        diagnostics: diagnosticsPort(bus),
         serviceDownSeconds: settings.serviceDownTime,
         quotas: { instances: settings.quotaInstances, cores: settings.quotaCores, ram: settings.quotaRam },
       },

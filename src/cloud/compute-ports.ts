@@ -2,11 +2,12 @@ import type { Bus } from '../bus/bus.ts';
 import { computeAgentContract } from '../bus/contracts/compute-agent.ts';
 import { type ImageClient, snapshotOf } from '../clients/image.ts';
 import { CloudError } from '../model/errors.ts';
+import { serverNotReady } from '../model/errors-compute.ts';
 import type { Server } from '../model/server.ts';
 import type { ImagePort } from '../services/compute-api/server-parts.ts';
 
 /** The image service as the compute API asks it: with the user's own token, so that others' private images are not there. */
-export const imagePort = (images: ImageClient): ImagePort => ({
+export const imagePort = (images: ImageClient, location: ImagePort['location']): ImagePort => ({
   async show(id, asker) {
     try {
       const image = await images.show(id, asker.token === null ? {} : { token: asker.token });
@@ -17,6 +18,19 @@ export const imagePort = (images: ImageClient): ImagePort => ({
       throw cause;
     }
   },
+  async create(wish, asker) {
+    const { id } = await images.create(wish, asker.token === null ? {} : { token: asker.token });
+    return id;
+  },
+  remove: (id) => images.remove(id),
+  location,
+});
+
+/** The image service as conductors ask it, as our service user. */
+export const conductorImages = (images: ImageClient) => ({
+  remove: (id: string) => images.remove(id),
+  backups: (serverUuid: string, type: string) =>
+    images.list({ image_type: 'backup', backup_type: type, instance_uuid: serverUuid, status: 'active' }),
 });
 
 const emptySnapshot = (id: string, name: string) => ({
@@ -39,25 +53,28 @@ const CONSOLE_BYTES = 256 * 1024;
 export const consolePort =
   (bus: Bus) =>
   async (server: Server, lines: number | null): Promise<string> => {
-    const notReady = (cause?: unknown) =>
-      new CloudError('server.not_ready', 'conflict', `Instance ${server.uuid} is not ready`, { id: server.uuid }, { cause });
-    if (!server.host) throw notReady();
-    let data: string;
-    try {
-      const answer = await bus.ask(
-        computeAgentContract,
-        'consoleOutput',
-        { uuid: server.uuid, maxBytes: CONSOLE_BYTES },
-        { host: server.host, timeoutMs: 10_000 },
-      );
-      data = answer.data;
-    } catch (cause) {
-      if (cause instanceof CloudError && (cause.kind === 'notFound' || cause.kind === 'unavailable')) throw notReady(cause);
-      throw cause;
-    }
+    const { data } = await onHost(server, (host) =>
+      bus.ask(computeAgentContract, 'consoleOutput', { uuid: server.uuid, maxBytes: CONSOLE_BYTES }, { host, timeoutMs: 10_000 }),
+    );
     const text = Buffer.from(data, 'base64').toString('utf8');
     if (lines === null) return text;
     if (lines === 0) return '';
     const all = text.endsWith('\n') ? text.slice(0, -1).split('\n') : text.split('\n');
     return all.slice(-lines).join('\n') + (text.endsWith('\n') ? '\n' : '');
   };
+
+/** Numbers of a server's guest, asked of its agent. Throws conflict when the server has no host or the host does not answer, deedUnsupported. */
+export const diagnosticsPort = (bus: Bus) => (server: Server) =>
+  onHost(server, (host) => bus.ask(computeAgentContract, 'diagnostics', { uuid: server.uuid }, { host, timeoutMs: 10_000 }));
+
+/** Asks the host a server is on. Throws conflict when there is none, or it does not answer or know the guest. */
+async function onHost<T>(server: Server, ask: (host: string) => Promise<T>): Promise<T> {
+  if (!server.host) throw serverNotReady({ id: server.uuid });
+  try {
+    return await ask(server.host);
+  } catch (cause) {
+    if (cause instanceof CloudError && (cause.kind === 'notFound' || cause.kind === 'unavailable'))
+      throw serverNotReady({ id: server.uuid }, { cause });
+    throw cause;
+  }
+}

@@ -72,6 +72,8 @@ export const configDriveFiles: ConfigDrive = async (command, networks) => {
     terminatedAt: null,
     deleted: false,
     deletedAt: null,
+    softDeletedAt: null,
+    lockedBy: null,
     revision: 0,
   };
   return metadataFiles(server, { adminPass: instance.adminPass, files: instance.injectedFiles });

@@ -13,6 +13,7 @@ import { startConductor } from '../services/conductor/start.ts';
 import { startScheduler } from '../services/scheduler/start.ts';
 import { startHost } from './agents.ts';
 import { localName, mustBeServed, startApi } from './api.ts';
+import { conductorImages } from './compute-ports.ts';
 import { type Config, readConfigFile } from './config.ts';
 import { chooseHypervisor, machineName, readHypervisorWish } from './hypervisor.ts';
 import { removeEndpoint, writeLoginFiles } from './login-files.ts';
@@ -170,7 +171,16 @@ const starters: Readonly<Record<PartName, (ground: Ground) => Promise<void>>> = 
     });
     const { close, ...told } = await openNotifications(config.settings, { bus, clock, log });
     ground.undo(close);
-    const conductor = await startConductor({ db, bus, clock, log, network: neighbours.networks, options, ...told });
+    const conductor = await startConductor({
+      db,
+      bus,
+      clock,
+      log,
+      network: neighbours.networks,
+      images: conductorImages(neighbours.images),
+      options,
+      ...told,
+    });
     ground.undo(() => conductor.stop());
     ground.say('conductor ready');
   },

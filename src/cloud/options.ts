@@ -126,6 +126,21 @@ export const options = {
     min: 1,
     help: 'Seconds without a sign of life after which a service counts as down.',
   }),
+  reclaimInterval: option({
+    section: 'DEFAULT',
+    name: 'reclaim_instance_interval',
+    kind: 'integer',
+    default: 0,
+    min: 0,
+    help: 'Seconds for which a deleted server can be restored; 0: a delete is for good at once.',
+  }),
+  rescueImage: option({
+    section: 'libvirt',
+    name: 'rescue_image_id',
+    kind: 'text',
+    default: null,
+    help: "Image that servers are rescued with when the request names none; the server's own when absent.",
+  }),
   maxConcurrentBuilds: option({
     section: 'DEFAULT',
     name: 'max_concurrent_builds',

@@ -23,6 +23,7 @@ export const conductorOptions = (
     memoryMiB: settings.reservedHostMemory,
     diskGiB: Math.ceil(settings.reservedHostDisk / 1024),
   },
+  reclaimSeconds: settings.reclaimInterval,
   crashAt: more.crashAt,
   alone: more.alone ?? false,
 });

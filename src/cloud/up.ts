@@ -11,6 +11,7 @@ import { startConductor } from '../services/conductor/start.ts';
 import { startScheduler } from '../services/scheduler/start.ts';
 import { startHost } from './agents.ts';
 import { imageDir, mustBeServed, startApi } from './api.ts';
+import { conductorImages } from './compute-ports.ts';
 import { type Config, readConfig, readConfigFile } from './config.ts';
 import { chooseHypervisor, type HypervisorWish, machineName, readHypervisorWish } from './hypervisor.ts';
 import { removeEndpoint, writeLoginFiles } from './login-files.ts';
@@ -144,6 +145,7 @@ async function start(
     log,
     ...told,
     network: api.neighbours.networks,
+    images: conductorImages(api.neighbours.images),
     options: conductorOptions(settings, {
       given: config.given,
       host: machineName(),

@@ -13,6 +13,8 @@ export interface GuestAction {
   readonly power: 'running' | 'paused' | 'shutdown' | 'suspended' | null;
   /** What a failure makes of the server: what it was before, or ERROR. */
   readonly failed: 'restore' | 'error';
+  /** Begins or ends a soft delete: who is deleted softly holds no quota. */
+  readonly softDelete?: 'begins' | 'ends';
 }
 
 /** Spec: compute guide "Server Concepts"; api-ref, each action.  Task states, events and results as Nova's. */
@@ -126,6 +128,28 @@ export const guestActions = {
     vmState: null,
     power: null,
     failed: 'restore',
+  },
+  'soft-delete': {
+    deed: 'powerOff',
+    action: 'delete',
+    event: 'compute_soft_delete_instance',
+    taskState: 'soft-deleting',
+    running: 'soft-deleting',
+    vmState: 'soft-delete',
+    power: 'shutdown',
+    failed: 'restore',
+    softDelete: 'begins',
+  },
+  restore: {
+    deed: 'powerOn',
+    action: 'restore',
+    event: 'compute_restore_instance',
+    taskState: 'restoring',
+    running: 'restoring',
+    vmState: 'active',
+    power: 'running',
+    failed: 'restore',
+    softDelete: 'ends',
   },
   triggerCrashDump: {
     deed: 'crashDump',

@@ -2,7 +2,7 @@ import type { Micros } from '../lib/clock.ts';
 import type { JobContext } from './caller.ts';
 import type { WireError } from './errors.ts';
 import type { GuestActionName } from './guest-actions.ts';
-import type { RequestedNetwork } from './server.ts';
+import type { ImageSnapshot, RequestedNetwork } from './server.ts';
 
 /** Every kind of durable job with its input: what compute-api writes in accept and the conductor reads. Plain data, no token. */
 export interface JobInputs {
@@ -11,6 +11,8 @@ export interface JobInputs {
   'act-on-server': ActOnServerInput;
   'attach-interface': AttachInterfaceInput;
   'detach-interface': DetachInterfaceInput;
+  'snapshot-server': SnapshotServerInput;
+  'rebuild-server': RebuildServerInput;
 }
 export type JobKind = keyof JobInputs;
 
@@ -39,6 +41,25 @@ export interface ActOnServerInput {
   readonly args: Readonly<Record<string, unknown>>;
   /** vm_state to go back to when the action fails. */
   readonly vmStateBefore: string;
+  /** Of a restore: when the server was deleted softly. */
+  readonly softDeletedAt?: Micros;
+}
+export interface SnapshotServerInput {
+  readonly serverUuid: string;
+  /** The image that was registered for it, still without data. */
+  readonly imageId: string;
+  /** Null: a snapshot. `rotation`: how many backups of the type are kept. */
+  readonly backup: { readonly type: string; readonly rotation: number } | null;
+}
+export interface RebuildServerInput {
+  readonly serverUuid: string;
+  /** Wiped from the row when the job ends. */
+  readonly adminPass: string | null;
+  readonly injectedFiles: readonly { readonly path: string; readonly contents: string }[];
+  readonly preserveEphemeral: boolean;
+  readonly vmStateBefore: string;
+  /** The image it had, when it gets another; null: it keeps it. */
+  readonly imageBefore: { readonly id: string | null; readonly image: ImageSnapshot | null } | null;
 }
 export interface AttachInterfaceInput {
   readonly serverUuid: string;
@@ -82,6 +103,8 @@ export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = {
   'act-on-server': 300,
   'attach-interface': 60, // its request waits for it
   'detach-interface': 300,
+  'snapshot-server': 7200,
+  'rebuild-server': 1800,
 };
 /** Jobs of one server run one after the other; one of a higher priority goes first and ends the others. */
 export const jobPriority: Readonly<Record<JobKind, number>> = {
@@ -90,6 +113,8 @@ export const jobPriority: Readonly<Record<JobKind, number>> = {
   'act-on-server': 0,
   'attach-interface': 0,
   'detach-interface': 0,
+  'snapshot-server': 0,
+  'rebuild-server': 0,
 };
 /** Word that wakes conductors to look at the job table. */
 export const JOBS_RING = 'jobs';

@@ -114,12 +114,16 @@ export interface Server {
   readonly fault: ServerFault | null;
   readonly locked: boolean;
   readonly lockedReason: string | null;
+  /** Whose lock it is: an owner's may be lifted by the project, an admin's only by those whom `unlock_override` trusts. */
+  readonly lockedBy: 'owner' | 'admin' | null;
   readonly createdAt: Micros;
   readonly updatedAt: Micros;
   readonly launchedAt: Micros | null;
   readonly terminatedAt: Micros | null;
   readonly deleted: boolean;
   readonly deletedAt: Micros | null;
+  /** When it was deleted softly; it holds no quota then. */
+  readonly softDeletedAt: Micros | null;
   readonly revision: number;
 }
 

@@ -26,6 +26,7 @@ const request = (more: Partial<HostRequest> = {}): HostRequest => ({
   excludedHosts: [],
   group: null,
   schedulerHints: {},
+  rebuild: false,
   limit: 10,
   ...more,
 });

@@ -88,6 +88,21 @@ const points: Record<string, readonly (readonly [string, Phase])[]> = {
     ['act', 'before'],
     ['act', 'middle'],
   ],
+  'snapshot-server': [
+    ['upload', 'before'],
+    ['upload', 'middle'],
+    ['rotate', 'before'],
+    ['rotate', 'middle'],
+    ['rotate', 'after'],
+  ],
+  'rebuild-server': [
+    ['check', 'before'],
+    ['check', 'middle'],
+    ['rebuild', 'before'],
+    ['rebuild', 'middle'],
+    ['stop', 'before'],
+    ['stop', 'middle'],
+  ],
 };
 
 for (const [kind, list] of Object.entries(points))
@@ -112,20 +127,51 @@ for (const [kind, list] of Object.entries(points))
             await house.power(uuid!, 'stop');
             server = await house.settled(uuid!);
           }
+          if (kind === 'snapshot-server') await house.snapshot(uuid!, 'daily');
+          if (kind === 'rebuild-server') {
+            await house.power(uuid!, 'stop');
+            await house.settled(uuid!);
+            await house.quiet();
+            await house.rebuild(uuid!);
+          }
           if (kind === 'delete-server') {
             await house.delete(uuid!);
             server = await house.settled(uuid!);
           }
           await house.quiet();
+          if (kind === 'snapshot-server' || kind === 'rebuild-server') server = await house.server(uuid!);
           assert.ok(strikes <= 0, 'the point was never reached');
           // Died, or failed after the job was handed on to the agent: it goes on to its end. Failed before: everything is undone and the server says why.
-          const handedOn = ['place after', 'build middle', 'destroy middle', 'act middle'].includes(`${step} ${phase}`);
+          const handedOn = [
+            'place after',
+            'build middle',
+            'destroy middle',
+            'act middle',
+            'upload middle',
+            'rebuild middle',
+            'stop middle',
+          ].includes(`${step} ${phase}`);
           if (how === 'dies' || handedOn)
             assert.equal(
               server?.deleted ? 'deleted' : server?.vmState,
-              { 'build-server': 'active', 'act-on-server': 'stopped', 'delete-server': 'deleted' }[kind],
+              {
+                'build-server': 'active',
+                'act-on-server': 'stopped',
+                'delete-server': 'deleted',
+                'snapshot-server': 'active',
+                'rebuild-server': 'stopped',
+              }[kind],
             );
-          else assert.match(server?.fault?.message ?? '', /told to fail/);
+          else {
+            assert.match(server?.fault?.message ?? '', /told to fail/);
+            // Before anybody touched the guest it is what it was; after that nobody knows.
+            if (kind === 'rebuild-server') assert.equal(server?.vmState, step === 'stop' ? 'error' : 'stopped');
+          }
+          const images = [...house.images.images.values()].filter((image) => image.properties.image_type !== undefined);
+          assert.deepEqual(
+            images.map((image) => image.status),
+            kind === 'snapshot-server' && (how === 'dies' || handedOn) ? ['active'] : [],
+          );
           await house.until(house.audit, (wrong) => wrong.length === 0, 3000);
         } finally {
           await house.close();

@@ -20,4 +20,12 @@ else {
   await import('./vanished-jobs.test.ts');
   await import('../scheduler/live-hosts.test.ts');
   await import('../scheduler/legacy-claim.test.ts');
+  await import('../compute-api/acts/acts.test.ts');
+  await import('../compute-api/acts/deletes.test.ts');
+  await import('../compute-api/acts/locks.test.ts');
+  await import('../compute-api/acts/rebuild.test.ts');
+  await import('../compute-api/acts/rescue.test.ts');
+  await import('../compute-api/acts/snapshots.test.ts');
+  await import('../compute-api/acts/soft-delete.test.ts');
+  await import('../compute-api/acts/guest-facts.test.ts');
 }

@@ -20,6 +20,11 @@ const [first, second] = await list();
 const asked = await house.db.read.selectFrom('server_actions').select('action').execute();
 if (!asked.some((row) => row.action === 'stop') && first?.vm_state === 'active') await house.power(first.uuid, 'stop');
 await house.quiet(20_000);
+// The third is copied and the first made anew, which leaves it stopped.
+const third = (await list())[2];
+if (!asked.some((row) => row.action === 'createImage') && third?.vm_state === 'active') await house.snapshot(third.uuid, 'daily');
+if (!asked.some((row) => row.action === 'rebuild') && first) await house.rebuild(first.uuid);
+await house.quiet(20_000);
 if (!asked.some((row) => row.action === 'delete') && second) await house.delete(second.uuid);
 await house.quiet(20_000);
 let wrong = await house.audit();
@@ -27,5 +32,8 @@ for (let tries = 0; wrong.length > 0 && tries < 100; tries++) {
   await new Promise((resolve) => setTimeout(resolve, 20));
   wrong = await house.audit();
 }
-console.log(JSON.stringify({ wrong, states: (await list()).map((row) => row.vm_state), faults: (await list()).map((row) => row.fault) }));
+const images = [...house.images.images.values()].map((image) => image.status);
+console.log(
+  JSON.stringify({ wrong, images, states: (await list()).map((row) => row.vm_state), faults: (await list()).map((row) => row.fault) }),
+);
 await house.close();

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setServer } from '../../src/db/tables/compute/placing.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { conductorDefaults } from '../../src/services/conductor/parts.ts';
 import { reap } from '../../src/services/conductor/reaper.ts';
-import { openHouse } from '../core-house.ts';
+import { openHouse, projectId } from '../core-house.ts';
 
 test('a task whose job vanished ends: a build in error with the reason, a delete by a new job', async () => {
   const house = await openHouse({ hosts: 1 });
@@ -26,6 +27,7 @@ test('a task whose job vanished ends: a build in error with the reason, a delete
       clock: systemClock,
       log: silentLog,
       network: house.network,
+      images: house.images.conductor,
       options: { ...conductorDefaults, name: 'r', host: 'r' },
       changed: () => {},
     });
@@ -36,6 +38,22 @@ test('a task whose job vanished ends: a build in error with the reason, a delete
     await house.delete(building!);
     assert.equal((await house.settled(building!))?.deleted, true);
     assert.deepEqual(await house.audit(), []);
+  } finally {
+    await house.close();
+  }
+});
+
+test('word of a task’s progress comes to nothing when the task ended between the look and the word', async () => {
+  const house = await openHouse({ hosts: 1 });
+  try {
+    const [uuid] = await house.create();
+    const server = await house.settled(uuid!);
+    const more = { what: 'progress', at: systemClock.now(), epoch: server?.epoch ?? 0, inTask: 'networking' };
+    const said = () => house.db.transaction((tx) => setServer(tx, { uuid: uuid!, projectId }, { task_state: 'spawning' }, more));
+    assert.equal(await said(), false);
+    assert.equal((await house.server(uuid!))?.taskState, null);
+    await house.db.transaction((tx) => tx.updateTable('servers').set({ task_state: 'networking' }).where('uuid', '=', uuid!).execute());
+    assert.equal(await said(), true);
   } finally {
     await house.close();
   }
@@ -61,7 +79,16 @@ test('idempotency keys are forgotten after their time, not before', async () => 
         .execute(),
     );
     const options = { ...conductorDefaults, name: 'r', host: 'r' };
-    await reap({ db: house.db, bus: house.bus, clock: systemClock, log: silentLog, network: house.network, options, changed: () => {} });
+    await reap({
+      db: house.db,
+      bus: house.bus,
+      clock: systemClock,
+      log: silentLog,
+      network: house.network,
+      images: house.images.conductor,
+      options,
+      changed: () => {},
+    });
     const left = await house.db.read.selectFrom('idempotency_keys').select('key').execute();
     assert.deepEqual(
       left.map((row) => row.key),

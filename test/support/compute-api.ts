@@ -18,6 +18,7 @@ export const callers: Readonly<Record<string, Caller>> = {
   admin: person('1'.repeat(32), ADMIN_PROJECT, ['admin', 'manager', 'member', 'reader']),
   demo: person('2'.repeat(32), DEMO_PROJECT, ['member', 'reader']),
   other: person('3'.repeat(32), 'e'.repeat(32), ['member', 'reader']),
+  reader: person('5'.repeat(32), DEMO_PROJECT, ['reader']),
   roleless: person('4'.repeat(32), 'f'.repeat(32), []),
 };
 
@@ -50,22 +51,33 @@ export interface ComputeHouse {
   close(): Promise<void>;
 }
 
-/** Neighbours of a cloud without any image, port or address, where every network asked for is fine and consoles are empty; nobody hears the bell. */
-const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'networking' | 'console'> = {
-  bus: { ring() {} },
-  images: { show: async () => undefined },
-  networks: { validate: async (asked) => asked },
-  networking: {
-    async ask(method, path) {
-      const noun = /^\/v2\.0\/([\w-]+)(?:\?|$)/.exec(path)?.[1];
-      if (noun === undefined || method !== 'GET')
-        throw new CloudError('network.answered_404', 'notFound', 'There is nothing of that kind.', { status: 404 });
-      return { status: 200, headers: {}, body: { [noun.replaceAll('-', '_')]: [] } as never };
-    },
-    portsOf: async () => [],
-    groupNames: async () => [],
+/** A network service without any port or address. */
+export const noNetworking: ComputeApiParts['networking'] = {
+  async ask(method, path) {
+    const noun = /^\/v2\.0\/([\w-]+)(?:\?|$)/.exec(path)?.[1];
+    if (noun === undefined || method !== 'GET')
+      throw new CloudError('network.answered_404', 'notFound', 'There is nothing of that kind.', { status: 404 });
+    return { status: 200, headers: {}, body: { [noun.replaceAll('-', '_')]: [] } as never };
   },
+  portsOf: async () => [],
+  groupNames: async () => [],
+};
+
+/** Neighbours of a cloud without any image, port or address, where every network asked for is fine and consoles are empty; nobody hears the bell. */
+const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'networking' | 'console' | 'diagnostics'> = {
+  bus: { ring() {} },
+  images: {
+    show: async () => undefined,
+    create: async () => '00000000-0000-4000-8000-00000000000e',
+    remove: async () => {},
+    location: (id, origin) => `${origin}/image/v2/images/${id}`,
+  },
+  networks: { validate: async (asked) => asked },
+  networking: noNetworking,
   console: async () => '',
+  diagnostics: async () => {
+    throw new Error('no guest runs here');
+  },
 };
 
 /** The compute API on a database of its own and a real socket, with a table of callers instead of an identity service. */

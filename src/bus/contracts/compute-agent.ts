@@ -1,20 +1,9 @@
 import { ask, tell } from '../bus.ts';
 import { type Static, Type } from '../schema.ts';
+import { buildFields } from './build-fields.ts';
 import { deedNames } from './guest-deeds.ts';
-import { GuestShape, HostName, Micros, nullable, PowerStateName, Uuid } from './wire.ts';
-
-const RequestedNetworksShape = Type.Union(
-  Type.Literal('none'),
-  Type.Literal('auto'),
-  Type.Array(
-    Type.Object({
-      networkId: nullable(Type.String()),
-      portId: nullable(Type.String()),
-      fixedIp: nullable(Type.String()),
-      tag: nullable(Type.String()),
-    }),
-  ),
-);
+import { GuestNumbers } from './guest-numbers.ts';
+import { HostName, Micros, nullable, PowerStateName, Uuid } from './wire.ts';
 
 /** What every command carries: which job asks, under which owner epoch, and when it is no longer worth doing. */
 const command = { jobUuid: Uuid, uuid: Uuid, epoch: Type.Integer(), deadline: Micros };
@@ -22,28 +11,7 @@ const command = { jobUuid: Uuid, uuid: Uuid, epoch: Type.Integer(), deadline: Mi
 /** Everything an agent needs to build a guest: it has no database to look anything up in. */
 export const BuildCommand = Type.Object({
   ...command,
-  guest: GuestShape,
-  networks: Type.Object({
-    requested: RequestedNetworksShape,
-    securityGroups: Type.Array(Type.String()),
-    zone: nullable(Type.String()),
-    hostname: Type.String(),
-  }),
-  configDrive: Type.Boolean(),
-  /** What only the guest may know; a config drive is made of it. */
-  instance: Type.Object({
-    hostname: Type.String(),
-    launchIndex: Type.Integer(),
-    availabilityZone: nullable(Type.String()),
-    keyName: nullable(Type.String()),
-    keyData: nullable(Type.String()),
-    userData: nullable(Type.String()),
-    adminPass: nullable(Type.String()),
-    injectedFiles: Type.Array(Type.Object({ path: Type.String(), contents: Type.String() })),
-    reservationId: Type.String(),
-    flavorName: Type.String(),
-    imageId: nullable(Type.String()),
-  }),
+  ...buildFields,
 });
 export type BuildCommand = Static<typeof BuildCommand>;
 
@@ -84,6 +52,8 @@ export const computeAgentContract = {
     doDeed: tell(DeedCommand),
     /** The newest bytes of a guest's console, base64. Throws guestNotFound. */
     consoleOutput: ask(Type.Object({ uuid: Uuid, maxBytes: Type.Integer({ minimum: 0 }) }), Type.Object({ data: Type.String() })),
+    /** Throws guestNotFound, deedUnsupported. */
+    diagnostics: ask(Type.Object({ uuid: Uuid }), GuestNumbers),
     /** The guest as its hypervisor knows it: power, forwarded ports, screen; null when there is none. */
     showGuest: ask(Type.Object({ uuid: Uuid }), Type.Object({ host: HostName, guest: nullable(GuestInfoShape) })),
   },

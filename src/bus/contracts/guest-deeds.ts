@@ -1,4 +1,5 @@
 import { type Schema, type Static, Type } from '../schema.ts';
+import { buildFields } from './build-fields.ts';
 import { ImageRefShape, NetworkInfoItem, nullable, VolumeShape, Words } from './wire.ts';
 
 const deed = <A, R>(args: Schema<A>, result: Schema<R>) => ({ args, result });
@@ -33,6 +34,8 @@ export const guestDeeds = {
   attachVolume: deed(Type.Object({ volume: VolumeShape }), nothing),
   detachVolume: deed(Type.Object({ volumeId: Type.String() }), nothing),
   extendVolume: deed(Type.Object({ volumeId: Type.String(), sizeGiB: Type.Integer() }), nothing),
+  /** Makes the guest anew where it stands, with fresh disks; its ports stay. */
+  rebuild: deed(Type.Object({ ...buildFields, preserveEphemeral: Type.Boolean() }), nothing),
   /** Uploads the root disk into an image that exists (queued). */
   snapshot: deed(Type.Object({ imageId: Type.String() }), Type.Object({ sizeBytes: Type.Number() })),
 } as const;

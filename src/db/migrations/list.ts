@@ -7,6 +7,7 @@ import { tokenKeys } from './0006-token-keys.ts';
 import { computeNouns } from './0007-compute-nouns.ts';
 import { scheduler } from './0008-scheduler.ts';
 import { networkRouters } from './0010-network.ts';
+import { act } from './0013-act.ts';
 import type { Migration } from './migration.ts';
 
 /** Every step of the schema, in the order in which they run. Names never change. */
@@ -20,4 +21,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0007-compute-nouns': computeNouns,
   '0008-scheduler': scheduler,
   '0010-network': networkRouters,
+  '0013-act': act,
 };

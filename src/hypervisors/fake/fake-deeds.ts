@@ -113,7 +113,7 @@ export function createFakeDeeds(hands: FakeHands): FakeDeeds {
         configDrive: spec.configDrive !== null,
         memoryMaxMiB: spec.memoryMiB,
         memoryUsedMiB: null,
-        cpus: Array.from({ length: spec.vcpus }, (_none, id) => ({ id, time: null, utilisation: null })),
+        cpus: Array.from({ length: spec.vcpus }, (_none, id) => ({ id, time: 0, utilisation: null })),
         nics: spec.nics.map(({ mac }) => ({
           mac,
           rxOctets: 0,

@@ -193,3 +193,11 @@ export const nicOf = (info: NetworkInfo): GuestNic => ({
   addresses: info.addresses.filter((one) => one.type === 'fixed').map(({ address, cidr, gateway }) => ({ address, cidr, gateway })),
   nameServers: info.nameServers,
 });
+
+/** What is known of a port as it crosses the bus, which wants arrays of its own. */
+export const plainNetwork = (info: NetworkInfo) => ({
+  ...info,
+  addresses: info.addresses.map((one) => ({ ...one })),
+  nameServers: [...info.nameServers],
+  securityGroups: [...info.securityGroups],
+});

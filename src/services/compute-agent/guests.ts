@@ -4,8 +4,7 @@ import type { GuestEvent } from '../../hypervisors/driver.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { wireError } from '../../model/errors.ts';
 import { claimRefused, commandTooLate } from '../../model/errors-conductor.ts';
-import type { NetworkInfo } from '../../model/server.ts';
-import { buildGuest, commandAmounts, undoGuest } from './build-guest.ts';
+import { buildGuest, commandAmounts, plainNetwork, undoGuest } from './build-guest.ts';
 import { doDeed } from './do-deed.ts';
 import type { Entry, Journal } from './journal.ts';
 import type { Outbox } from './outbox.ts';
@@ -108,7 +107,7 @@ export function createGuests(
         (state) => told(command, state),
         (event) => noted(command, event),
       );
-      const built = report('built', command, startedAt, { networkInfo: made.networks.map(plain), phases });
+      const built = report('built', command, startedAt, { networkInfo: made.networks.map(plainNetwork), phases });
       journal.put({ uuid, epoch, jobUuid, state: 'built', guest: made.guest, amounts, report: built });
       outbox.add(built);
     } catch (cause) {
@@ -268,14 +267,6 @@ export function createGuests(
     idle: () => turns.size === 0,
   };
 }
-
-// The wire wants arrays of its own; the model's are readonly.
-const plain = (info: NetworkInfo) => ({
-  ...info,
-  addresses: info.addresses.map((one) => ({ ...one })),
-  nameServers: [...info.nameServers],
-  securityGroups: [...info.securityGroups],
-});
 
 /** At most `size` at once (0: any number); others wait their turn. */
 function createSlots(size: number) {

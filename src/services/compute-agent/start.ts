@@ -138,6 +138,12 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         async consoleOutput({ uuid, maxBytes }) {
           return { data: (await driver.consoleOutput(uuid, maxBytes)).toString('base64') };
         },
+        async diagnostics({ uuid }) {
+          if (!journal.get(uuid)) throw guestNotFound({ uuid });
+          const numbers = await driver.diagnostics(uuid);
+          const { cpus, nics, disks } = numbers;
+          return { ...numbers, cpus: [...cpus], nics: [...nics], disks: [...disks] };
+        },
         async showGuest({ uuid }) {
           if (!journal.get(uuid)) throw guestNotFound({ uuid });
           const guest = await driver.guest(uuid);

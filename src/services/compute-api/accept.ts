@@ -65,7 +65,8 @@ export async function accept(db: Database, acceptance: Acceptance): Promise<Acce
 const roomFor = (short: QuotaShort, count: number) =>
   Math.min(...short.map(({ asked, used, limit }) => Math.floor((limit - used) / (asked / count))));
 
-function overQuota(short: QuotaShort) {
+/** The 403 that says what was short. */
+export function overQuota(short: QuotaShort) {
   const join = (read: (one: QuotaShort[number]) => string | number) => short.map(read).join(', ');
   return quotaExceeded({
     over: join((one) => one.resource),

@@ -4,6 +4,7 @@ import type { Log } from '../../lib/log.ts';
 import { foreignProject } from '../../model/errors-compute-api.ts';
 import { compilePolicy } from '../../model/policy.ts';
 import { computePolicyRules } from '../../model/policy-rules.ts';
+import { actRoutes } from './act-routes.ts';
 import { computeDialect } from './dialect.ts';
 import { computeMicroversions } from './microversions.ts';
 import { networkRoutes } from './network-routes.ts';
@@ -21,6 +22,7 @@ export const computeRoutes: RouteTable<ComputeApiParts> = {
   ...routes,
   ...serverRoutes,
   ...networkRoutes,
+  ...actRoutes,
 };
 
 /** Nova's project_id_regex: a project's id in the URL; what does not look like one is no route. */

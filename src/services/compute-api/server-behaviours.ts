@@ -52,6 +52,19 @@ export const filterExists = (word: string, version: Version) => {
 /** Whether a server list can be sorted by whether servers are locked. */
 export const sortsByLocked = since('2.73');
 
+/** A lock can say why. */
+export const locksHaveReasons = since('2.73');
+/** Snapshots and backups answer their image in the body, before: as Location. */
+export const imageIdIsInTheBody = since('2.45');
+/** Metadata of a snapshot is not held against the metadata quota any more. */
+export const imageMetadataIsFree = since('2.39');
+/** Servers whose root disk is a volume can be rescued. */
+export const volumeBackedCanBeRescued = since('2.87');
+/** Servers whose root disk is a volume can be rebuilt with another image. */
+export const volumeBackedCanBeReimaged = since('2.93');
+/** Diagnostics have one form whatever the hypervisor. */
+export const diagnosticsAreUniform = since('2.48');
+
 /** The history of a server outlives it. */
 export const historyOutlivesServer = since('2.21');
 /** Whoever may see an action sees its events, before: only those whom `os-instance-actions:events` trusts. */

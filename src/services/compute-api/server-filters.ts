@@ -44,7 +44,7 @@ const textOf: Readonly<Record<string, (server: Server) => readonly string[]>> = 
   created_at: (s) => timeForms(s.createdAt),
   launched_at: (s) => timeForms(s.launchedAt),
   terminated_at: (s) => timeForms(s.terminatedAt),
-  locked_by: (s) => [s.locked ? 'owner' : ''],
+  locked_by: (s) => [s.locked ? (s.lockedBy ?? 'owner') : ''],
   ip: (s) => addressesOf(s, 4),
   ip6: (s) => addressesOf(s, 6),
 };

@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { JobContext } from '../../model/caller.ts';
 import { serverNotFound } from '../../model/errors-compute.ts';
 import type { Server } from '../../model/server.ts';
+import type { Asker } from './server-parts.ts';
 import { linkRoots } from './views/server-links.ts';
 import type { ServerDress } from './views/server-view.ts';
 
@@ -22,6 +23,14 @@ export async function serverOf(db: Query, call: Call, more: { deleted?: boolean 
   call.allow(ownerOf(server));
   return server;
 }
+
+/** On whose behalf neighbours are asked. */
+export const askerOf = (call: Call): Asker => ({
+  token: call.token,
+  projectId: call.caller.projectId ?? '',
+  userId: call.caller.userId,
+  requestId: call.requestId,
+});
 
 /** What a job keeps of this call's caller. */
 export const jobContext = (call: Call): JobContext => ({

@@ -1,4 +1,5 @@
 import type { Bus } from '../../bus/bus.ts';
+import type { GuestNumbers } from '../../bus/contracts/guest-numbers.ts';
 import type { Database } from '../../db/engine.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
@@ -18,6 +19,20 @@ export interface Asker {
 export interface ImagePort {
   /** The image as the asker sees it, or undefined when there is none. Throws neighbourUnavailable. */
   show(id: string, asker: Asker): Promise<ServerImage | undefined>;
+  /** Registers an image without data, as the asker's; answers its id. Throws CloudErrors of the kind of the image service's refusal. */
+  create(wish: NewImage, asker: Asker): Promise<string>;
+  /** Takes an image away that nothing was made of. Safe twice. */
+  remove(id: string): Promise<void>;
+  /** Where clients find an image. `origin`: where the client found us. */
+  location(id: string, origin: string): string;
+}
+/** An image that a server's disk shall become. */
+export interface NewImage {
+  readonly name: string;
+  readonly visibility: 'private' | 'shared';
+  readonly minDiskGiB: number;
+  readonly minMemoryMiB: number;
+  readonly properties: Readonly<Record<string, string>>;
 }
 export interface ServerImage extends ImageSnapshot {
   /** 'active' when it can be booted. */
@@ -53,12 +68,18 @@ export interface ServerParts {
   readonly networks: NetworkPort;
   /** The newest lines of a server's serial console, all that are kept without `lines`. Throws CloudErrors: conflict when the host does not answer. */
   readonly console: (server: Server, lines: number | null) => Promise<string>;
+  /** Numbers of a server's guest. Throws CloudErrors: conflict when the host does not answer. */
+  readonly diagnostics: (server: Server) => Promise<GuestNumbers>;
   /** Nova's [api] max_limit: the longest page; 1000 when absent. */
   readonly maxLimit?: number;
   /** Nova's service_down_time in seconds; 60 when absent. */
   readonly serviceDownSeconds?: number;
   /** Nova's [quota] options that differ from their defaults. */
   readonly quotas?: Readonly<Partial<Record<string, number>>>;
+  /** Seconds for which a deleted server can be restored; 0 or absent: deletes are for good. */
+  readonly reclaimSeconds?: number;
+  /** Image that rescues when the request names none; the server's own when absent. */
+  readonly rescueImage?: string;
   /** Nova's [api] enable_instance_password; true when absent. */
   readonly showPasswords?: boolean;
 }

@@ -89,7 +89,7 @@ export async function beginTask<K extends JobKind>(
     return {
       set: { ...busy, ...begun.set },
       what: 'task',
-      body: { taskState },
+      body: taskState === null ? {} : { taskState },
       also: async (tx, now) => {
         await begun.also?.(tx, now);
         const context = jobContext(call);

@@ -75,17 +75,20 @@ export async function wishedImage(
   if (!ref) throw imageMissing({});
   const image = await images.show(ref, asker);
   if (!image) throw imageUnknown({ id: ref });
+  mustFitFlavor(image, flavor);
+  if (flavor.rootGiB === 0 && !call.allows('os_compute_api:servers:create:zero_disk_flavor')) throw volumeNeededForZeroDisk({});
+  return image;
+}
+
+/** Throws the 400s of an image that is not active or needs more than the flavor has. */
+export function mustFitFlavor(image: ServerImage, flavor: Flavor): void {
   if (image.status !== 'active') throw imageNotActive({ id: image.id });
   if (flavor.memoryMiB < image.minMemoryMiB) throw flavorMemoryTooSmall({});
-  if (flavor.rootGiB === 0) {
-    if (!call.allows('os_compute_api:servers:create:zero_disk_flavor')) throw volumeNeededForZeroDisk({});
-    return image;
-  }
+  if (flavor.rootGiB === 0) return;
   const flavorBytes = flavor.rootGiB * GiB;
   if (image.sizeBytes > flavorBytes) throw flavorDiskSmallerThanImage({ flavorBytes, imageBytes: image.sizeBytes });
   const minBytes = image.minDiskGiB * GiB;
   if (minBytes > flavorBytes) throw flavorDiskSmallerThanMinDisk({ flavorBytes, minBytes });
-  return image;
 }
 
 /** The caller's key pair of that name. Throws keyNameUnknown (400). */
@@ -219,7 +222,10 @@ export function checkBlockDevices(call: Call, wish: ServerWish): void {
 }
 
 /** Files of `personality`, within their quotas. */
-export function wishedFiles(wish: ServerWish, limits: Readonly<Record<string, number>>): BuildServerInput['injectedFiles'] {
+export function wishedFiles(
+  wish: Pick<ServerWish, 'personality'>,
+  limits: Readonly<Record<string, number>>,
+): BuildServerInput['injectedFiles'] {
   const files = wish.personality ?? [];
   const within = (value: number, resource: string) => (limits[resource] ?? -1) < 0 || value <= (limits[resource] ?? -1);
   if (!within(files.length, 'injected_files')) throw fileCountExceeded({ limit: limits.injected_files ?? 0 });

@@ -1,9 +1,12 @@
 import type { Updateable } from 'kysely';
+import { quotaLimits, shareOf, takeQuota } from '../../db/tables/compute/quotas.ts';
 import type { ServersTable } from '../../db/tables/compute/tables.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { pinRefused } from '../../model/errors-compute.ts';
+import type { Server } from '../../model/server.ts';
+import { overQuota } from './accept.ts';
 import { dressOf, hostFacts, serverOf } from './server-find.ts';
-import type { ServerParts } from './server-parts.ts';
+import { defaultLimits, type ServerParts } from './server-parts.ts';
 import { beginTask, changeServer, mustAllow } from './server-tasks.ts';
 import type { ServerUpdate } from './shapes/server-bodies.ts';
 import { serverView, updatedView } from './views/server-view.ts';
@@ -37,7 +40,7 @@ export async function updateServer(parts: ServerParts, call: Call<ServerUpdate>)
   return { status: 200, body: { server: updatedView(server, await dressOf(parts, call, server)) } };
 }
 
-/** DELETE /servers/{id}: at once gone for good, from any state; a server that is being deleted already stays so.
+/** DELETE /servers/{id}: at once gone for good, from any state, unless the cloud keeps deleted servers for a while; a server that is being deleted already stays so.
  *  Spec: compute api-ref "Delete Server". */
 export async function deleteServer(parts: ServerParts, call: Call): Promise<Reply> {
   await beginDelete(parts, call, false);
@@ -50,11 +53,54 @@ export async function forceDelete(parts: ServerParts, call: Call): Promise<Reply
   return { status: 202 };
 }
 
+/** POST /servers/{id}/action restore: brings a softly deleted server back, if quota has room for it again. Throws quotaExceeded (403).
+ *  Spec: compute api-ref "Restore Soft-Deleted Instance". */
+export async function restoreServer(parts: ServerParts, call: Call): Promise<Reply> {
+  const seen = await serverOf(parts.db.read, call);
+  const limits = await quotaLimits(parts.db.read, seen.projectId, defaultLimits(parts));
+  await beginTask(parts, call, seen, (server) => {
+    mustAllow('restore', 'restore', server, call);
+    const { softDeletedAt } = server;
+    const input = { serverUuid: server.uuid, action: 'restore' as const, args: {}, vmStateBefore: server.vmState };
+    return {
+      taskState: 'restoring',
+      actionName: 'restore',
+      kind: 'act-on-server',
+      input: softDeletedAt === null ? input : { ...input, softDeletedAt },
+      set: { soft_deleted_at: null },
+      also: async (tx) => {
+        if (softDeletedAt === null) return;
+        const short = await takeQuota(tx, parts.db.kind, server.projectId, shareOf(server.flavor), limits);
+        if (short) throw overQuota(short);
+      },
+    };
+  });
+  return { status: 202 };
+}
+
 async function beginDelete(parts: ServerParts, call: Call, force: boolean): Promise<void> {
   const seen = await serverOf(parts.db.read, call);
+  if (!force && (parts.reclaimSeconds ?? 0) > 0 && (await canRest(parts, seen))) return beginSoftDelete(parts, call, seen);
   await beginTask(parts, call, seen, (server) => {
     mustAllow('delete', 'delete', server, call);
     if (server.taskState === 'deleting') return undefined;
     return { taskState: 'deleting', actionName: 'delete', kind: 'delete-server', input: { serverUuid: server.uuid, force } };
+  });
+}
+
+/** Only a server that ran once and whose host answers can be turned off and kept; any other is deleted for good. */
+async function canRest(parts: ServerParts, server: Server): Promise<boolean> {
+  if (server.launchedAt === null || server.host === null) return false;
+  const status = (await hostFacts(parts, [server.host])).get(server.host)?.status;
+  return status === 'UP' || status === 'MAINTENANCE';
+}
+
+async function beginSoftDelete(parts: ServerParts, call: Call, seen: Server): Promise<void> {
+  await beginTask(parts, call, seen, (server) => {
+    mustAllow('delete', 'delete', server, call);
+    const { taskState, vmState } = server;
+    if (taskState === 'deleting' || taskState === 'soft-deleting' || (vmState === 'soft-delete' && taskState === null)) return undefined;
+    const input = { serverUuid: server.uuid, action: 'soft-delete' as const, args: {}, vmStateBefore: vmState };
+    return { taskState: 'soft-deleting', actionName: 'delete', kind: 'act-on-server', input };
   });
 }

@@ -2,6 +2,7 @@ import type { AgentReport } from '../../bus/contracts/conductor.ts';
 import type { DeedArgs, DeedName } from '../../bus/contracts/guest-deeds.ts';
 import type { Query } from '../../db/engine.ts';
 import { faultText, setServer } from '../../db/tables/compute/placing.ts';
+import { giveBackQuota, shareOf } from '../../db/tables/compute/quotas.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { type GuestAction, guestActions } from '../../model/guest-actions.ts';
 import type { Job } from '../../model/jobs.ts';
@@ -22,12 +23,14 @@ export const actOnServer: JobSpec<'act-on-server'> = {
   finish: (run) => run.commit(async () => ({ to: 'done' })), // the agent's report ended it already (server-reports.ts)
   async fail(run, cause) {
     const at = run.parts.clock.now();
-    const { failed, taskState } = actionOf(run.job);
+    const { failed, taskState, softDelete } = actionOf(run.job);
     await run.commit(async (tx) => {
       const vm_state = failed === 'error' ? 'error' : run.job.input.vmStateBefore;
       const fault = faultText(faultOf(cause, at));
-      const set = taskState === null ? { fault } : { vm_state, task_state: null, task_deadline: null, fault };
-      await setServer(tx, run.server, set, { what: 'action-failed', at, body: { fault: cause.message } });
+      const again = softDelete === 'ends' ? { soft_deleted_at: run.job.input.softDeletedAt ?? at } : {};
+      const set = taskState === null ? { fault } : { vm_state, task_state: null, task_deadline: null, fault, ...again };
+      const stands = await setServer(tx, run.server, set, { what: 'action-failed', at, body: { fault: cause.message } });
+      if (stands && softDelete === 'ends') await giveBackQuota(tx, run.server.projectId, shareOf(run.server.flavor));
       await closeAction(tx, run.job, { at, error: cause.message });
       return { to: 'failed' };
     });
@@ -52,12 +55,17 @@ const act: Step<'act-on-server'> = {
 
 /** What a deed that succeeded makes of the server, in the transaction that ends the job. */
 export async function recordAct(tx: Query, report: AgentReport, job: Job<'act-on-server'>, server: Server, at: Micros): Promise<void> {
-  const { vmState, power, taskState } = actionOf(job);
+  const { vmState, power, taskState, softDelete } = actionOf(job);
+  const softly = softDelete === 'begins' && server.softDeletedAt === null;
   const set = {
     ...(vmState === null ? {} : { vm_state: vmState }),
     ...(power === null ? {} : { power_state: powerStates[power] }),
     ...(taskState === null ? {} : { task_state: null, task_deadline: null }),
+    ...(softly ? { soft_deleted_at: at } : {}),
   };
-  if (Object.keys(set).length > 0) await setServer(tx, server, set, { what: 'power', at, epoch: report.epoch });
+  if (Object.keys(set).length > 0) {
+    const stands = await setServer(tx, server, set, { what: 'power', at, epoch: report.epoch });
+    if (stands && softly) await giveBackQuota(tx, server.projectId, shareOf(server.flavor));
+  }
   await closeAction(tx, job, { at, error: null });
 }

@@ -11,6 +11,7 @@ import { newUuid } from '../../lib/ids.ts';
 import { CloudError, rebuildError, type WireError } from '../../model/errors.ts';
 import { groupNotFound, hostDown, noValidHost, triesExhausted } from '../../model/errors-conductor.ts';
 import { amountsOf } from '../../model/resources.ts';
+import type { Server } from '../../model/server.ts';
 import { buildCommand } from './guests.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
@@ -250,20 +251,25 @@ async function groupOf(run: BuildRun): Promise<GroupRule | undefined> {
   return group;
 }
 
+/** What the scheduler is told of flavor and image beside amounts and properties. */
+export const asked = ({ flavor, image }: Server): Pick<HostRequest, 'flavor' | 'image'> => ({
+  flavor: {
+    id: flavor.flavorId,
+    name: flavor.name,
+    rootGiB: flavor.rootGiB,
+    ephemeralGiB: flavor.ephemeralGiB,
+    swapMiB: flavor.swapMiB,
+  },
+  image: image && { id: image.id, diskFormat: image.diskFormat },
+});
+
 function hostRequest({ job, server, progress }: BuildRun, group: GroupRule | undefined): HostRequest {
   const { input } = job;
   return {
     serverUuid: server.uuid,
     projectId: server.projectId,
     amounts: amountsOf(server.flavor),
-    flavor: {
-      id: server.flavor.flavorId,
-      name: server.flavor.name,
-      rootGiB: server.flavor.rootGiB,
-      ephemeralGiB: server.flavor.ephemeralGiB,
-      swapMiB: server.flavor.swapMiB,
-    },
-    image: server.image && { id: server.image.id, diskFormat: server.image.diskFormat },
+    ...asked(server),
     extraSpecs: server.flavor.extraSpecs,
     imageProperties: server.image?.properties ?? {},
     availabilityZone: server.availabilityZone,
@@ -274,6 +280,7 @@ function hostRequest({ job, server, progress }: BuildRun, group: GroupRule | und
     excludedHosts: ((progress.notes as BuildNotes).tries ?? []).map((one) => one.host),
     group: group ?? null,
     schedulerHints: server.schedulerHints,
+    rebuild: false,
     limit: LIMIT,
   };
 }

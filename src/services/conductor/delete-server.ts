@@ -6,7 +6,7 @@ import { overtakeJobs } from '../../db/tables/compute/jobs.ts';
 import { faultText, releaseServer, setServer } from '../../db/tables/compute/placing.ts';
 import { toServer } from '../../db/tables/compute/servers.ts';
 import type { Micros } from '../../lib/clock.ts';
-import type { Job } from '../../model/jobs.ts';
+import type { Job, SnapshotServerInput } from '../../model/jobs.ts';
 import type { Server } from '../../model/server.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
@@ -42,6 +42,7 @@ const destroy: Step<'delete-server'> = {
     const at = clock.now();
     let server = run.server;
     let up = false;
+    let images: readonly string[] = [];
     await run.commit(async (tx) => {
       const overtaken = await overtakeJobs(tx, server.uuid, job.id);
       for (const other of overtaken) await closeAction(tx, other, { at, error: 'The server was deleted meanwhile.' });
@@ -51,15 +52,24 @@ const destroy: Step<'delete-server'> = {
       const known = server.host === null ? undefined : await findHost(tx, { host: server.host });
       up = known !== undefined && isUp(known, clock.now(), options.serviceDownTime);
       if (server.taskState !== 'deleting') await setServer(tx, server, { task_state: 'deleting' }, { what: 'deleting', at });
-      if (!up) return { marks: { destroy: 'finished' } };
+      // Disks of it that were to become images: nobody uploads them any more.
+      const left = overtaken.flatMap((other) => (other.kind === 'snapshot-server' ? [(other.input as SnapshotServerInput).imageId] : [])); // by its kind
+      images = [...((run.progress.notes.images as string[] | undefined) ?? []), ...left]; // written below
+      if (!up) return { marks: { destroy: 'finished' }, notes: { images } };
       if (tells === 1) {
         const action = await findAction(tx, server.uuid, job.context.requestId);
         const event = { event: DELETE_EVENT, host: server.host, startedAt: at, finishedAt: null, result: null, details: null };
         if (action !== undefined) await insertEvents(tx, action, [event]);
       }
-      return { to: 'waiting', marks: { destroy: 'started' }, notes: { tells }, inMs: options.resendMs * Math.min(6, tells) };
+      return { to: 'waiting', marks: { destroy: 'started' }, notes: { tells, images }, inMs: options.resendMs * Math.min(6, tells) };
     });
     run.server = server;
+    for (const id of images)
+      await parts.images
+        .remove(id)
+        .catch((cause) =>
+          parts.log.warn({ err: cause, server: server.uuid, image: id }, 'the image of a deleted server could not be removed'),
+        );
     if (!up) return 'finished';
     run.point('destroy', 'middle');
     const command = { jobUuid: job.uuid, uuid: server.uuid, epoch: server.epoch, deadline: job.deadline, releaseNetwork: true };

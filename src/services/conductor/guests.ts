@@ -1,9 +1,12 @@
 import type { BuildCommand } from '../../bus/contracts/compute-agent.ts';
-import type { Job } from '../../model/jobs.ts';
+import type { BuildServerInput, Job } from '../../model/jobs.ts';
 import { guestName, type ImageSnapshot, type Server } from '../../model/server.ts';
 
+/** A job that makes a guest. */
+export type Making = Pick<Job, 'uuid' | 'deadline'> & { readonly input: Pick<BuildServerInput, 'adminPass' | 'injectedFiles'> };
+
 /** The command that builds a server on the host it was placed on: all an agent needs, in plain data. */
-export function buildCommand(job: Job<'build-server'>, server: Server): BuildCommand {
+export function buildCommand(job: Making, server: Server): BuildCommand {
   const { flavor } = server;
   return {
     jobUuid: job.uuid,

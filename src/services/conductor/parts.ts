@@ -1,11 +1,11 @@
 import type { Bus } from '../../bus/bus.ts';
 import type { Database } from '../../db/engine.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Micros } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { JobKind } from '../../model/jobs.ts';
-import type { NotificationOptions } from './notifications/notifier.ts';
 import type { ClaimClass } from '../../model/resources.ts';
 import type { NetworkInfo, RequestedNetwork } from '../../model/server.ts';
+import type { NotificationOptions } from './notifications/notifier.ts';
 
 /** What the conductor asks of the network service. */
 export interface NetworkPort {
@@ -23,6 +23,14 @@ export interface AttachPort {
   readonly securityGroups: readonly string[];
   readonly zone: string | null;
   readonly hostname: string;
+}
+
+/** What the conductor asks of the image service, as the cloud's own user. */
+export interface ImagePort {
+  /** Safe twice. */
+  remove(id: string): Promise<void>;
+  /** Backups of a server of one type, in any order. */
+  backups(serverUuid: string, type: string): Promise<readonly { readonly id: string; readonly createdAt: Micros }[]>;
 }
 
 export interface ConductorOptions {
@@ -60,6 +68,8 @@ export interface ConductorOptions {
   readonly keepFailedJobs: number;
   /** How long a repeated create is known by its Idempotency-Key, seconds. */
   readonly keepIdempotencyKeys: number;
+  /** Softly deleted servers go for good after so many seconds; 0: never by themselves.  Spec: reclaim_instance_interval. */
+  readonly reclaimSeconds: number;
   /** Tests end the process there: 'build-server.place.middle'. */
   readonly crashAt: string | null;
 }
@@ -81,6 +91,7 @@ export const conductorDefaults: Omit<ConductorOptions, 'name' | 'host'> = {
   keepDecisions: 7 * 86_400,
   keepFailedJobs: 86_400,
   keepIdempotencyKeys: 7 * 86_400,
+  reclaimSeconds: 0,
   crashAt: null,
 };
 
@@ -99,6 +110,7 @@ export interface ConductorParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly network: NetworkPort;
+  readonly images: ImagePort;
   readonly options: ConductorOptions;
   readonly onStep?: OnStep;
 }

@@ -1,9 +1,11 @@
 import { forgetDecisions } from '../../db/tables/compute/decisions.ts';
 import { forgetFailedJobs, insertJobs } from '../../db/tables/compute/jobs.ts';
 import { faultText, setServer } from '../../db/tables/compute/placing.ts';
+import { giveBackQuota, shareOf } from '../../db/tables/compute/quotas.ts';
 import { newRequestId } from '../../lib/ids.ts';
 import { jobVanished } from '../../model/errors-conductor.ts';
-import { JOBS_RING } from '../../model/jobs.ts';
+import { JOBS_RING, jobDeadlineSeconds } from '../../model/jobs.ts';
+import type { Flavor } from '../../model/server.ts';
 import { faultOf } from './outcome.ts';
 import type { Parts } from './run-job.ts';
 
@@ -15,7 +17,7 @@ export async function reap(parts: Parts): Promise<void> {
   const now = clock.now();
   const late = await db.read
     .selectFrom('servers as s')
-    .select(['s.uuid', 's.project_id', 's.user_id', 's.task_state', 's.vm_state'])
+    .select(['s.uuid', 's.project_id', 's.user_id', 's.task_state', 's.vm_state', 's.flavor'])
     .where('s.task_deadline', '<', now)
     .where('s.deleted', '=', 0)
     .where(({ not, exists, selectFrom }) =>
@@ -43,11 +45,16 @@ export async function reap(parts: Parts): Promise<void> {
         return;
       }
       const fault = faultText(faultOf(jobVanished({}), at));
-      const state = row.vm_state === 'building' ? { vm_state: 'error' } : {};
-      await setServer(tx, server, { ...state, task_state: null, task_deadline: null, fault }, { what: 'task-ended', at });
+      // Whether a rebuild came to its end nobody knows.
+      const state = row.vm_state === 'building' || row.task_state?.startsWith('rebuild') ? { vm_state: 'error' } : {};
+      const softly = row.task_state === 'restoring' ? { soft_deleted_at: at } : {};
+      const set = { ...state, ...softly, task_state: null, task_deadline: null, fault };
+      const stands = await setServer(tx, server, set, { what: 'task-ended', at });
+      if (stands && row.task_state === 'restoring') await giveBackQuota(tx, row.project_id, shareOf(JSON.parse(row.flavor) as Flavor)); // servers.ts wrote it
     });
     bus.ring(JOBS_RING);
   }
+  if (options.reclaimSeconds > 0) await reclaim(parts);
   await db.transaction(async (tx) => {
     await forgetFailedJobs(tx, now - options.keepFailedJobs * 1_000_000);
     await forgetDecisions(tx, now - options.keepDecisions * 1_000_000, DECISIONS);
@@ -56,4 +63,32 @@ export async function reap(parts: Parts): Promise<void> {
       .where('created_at', '<', now - options.keepIdempotencyKeys * 1_000_000)
       .execute();
   });
+}
+
+/** Deletes for good what was deleted softly longer ago than `reclaim_instance_interval`.  Spec: compute guide, reclaim_instance_interval. */
+async function reclaim({ db, clock, log, bus, options }: Parts): Promise<void> {
+  const before = clock.now() - options.reclaimSeconds * 1_000_000;
+  const old = await db.read
+    .selectFrom('servers')
+    .select(['uuid', 'project_id', 'user_id'])
+    .where('soft_deleted_at', '<', before)
+    .where('vm_state', '=', 'soft-delete')
+    .where('deleted', '=', 0)
+    .where('task_state', 'is', null)
+    .orderBy('soft_deleted_at')
+    .limit(100)
+    .execute();
+  for (const row of old) {
+    const server = { uuid: row.uuid, projectId: row.project_id };
+    await db.transaction(async (tx) => {
+      const at = clock.now();
+      const set = { task_state: 'deleting', task_deadline: at + (jobDeadlineSeconds['delete-server'] + 60) * 1_000_000 };
+      if (!(await setServer(tx, server, set, { what: 'deleting', at, vmState: 'soft-delete', noTask: true }))) return;
+      const context = { userId: row.user_id, projectId: row.project_id, roles: [], requestId: newRequestId() };
+      const input = { serverUuid: row.uuid, force: true };
+      await insertJobs(tx, [{ kind: 'delete-server', serverUuid: row.uuid, input, context, now: at }]);
+      log.info({ server: row.uuid }, 'a softly deleted server is reclaimed');
+    });
+  }
+  if (old.length > 0) bus.ring(JOBS_RING);
 }

@@ -11,14 +11,16 @@ import { actOnServer } from './act-on-server.ts';
 import { buildServer } from './build-server.ts';
 import { deleteServer } from './delete-server.ts';
 import { listOwned, registerHost, reportHost, reportService } from './hosts.ts';
-import { startNotifier } from './notifications/notifier.ts';
 import { attachInterface, detachInterface } from './interfaces.ts';
+import { startNotifier } from './notifications/notifier.ts';
 import { closeAction } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
 import { reap } from './reaper.ts';
+import { rebuildServer } from './rebuild-server.ts';
 import { died, type JobSpec, openRun, type Parts, runJob } from './run-job.ts';
 import { startSequencer } from './sequencer.ts';
 import { mustOwnHost, noteEvent, recordReports } from './server-reports.ts';
+import { snapshotServer } from './snapshot-server.ts';
 
 export interface Conductor {
   /** Ends the parts that begin new work, waits for the jobs in hand, and gives the rest back. */
@@ -43,6 +45,8 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
     'act-on-server': actOnServer,
     'attach-interface': attachInterface,
     'detach-interface': detachInterface,
+    'snapshot-server': snapshotServer,
+    'rebuild-server': rebuildServer,
   };
   const running = new Map<number, Promise<void>>();
   const end = new AbortController();
@@ -133,9 +137,10 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
       await db.transaction(async (tx) => {
         await mustOwnHost(tx, tell);
         const row = await tx.selectFrom('servers').select(['project_id', 'task_state']).where('uuid', '=', tell.uuid).executeTakeFirst();
-        if (!row || !goesOn(row.task_state, tell.taskState)) return; // late words must not turn the state back
+        if (!row || row.task_state === null || !goesOn(row.task_state, tell.taskState)) return; // late words must not turn the state back
         const server = { uuid: tell.uuid, projectId: row.project_id };
-        const more = { what: 'progress', at: clock.now(), epoch: tell.serverEpoch };
+        // The task may end between the look and the word: then there is nothing to tell any more.
+        const more = { what: 'progress', at: clock.now(), epoch: tell.serverEpoch, inTask: row.task_state };
         await setServer(tx, server, { task_state: tell.taskState }, more);
       });
       sequencer.wake();

@@ -86,6 +86,8 @@ const server: Server = {
   terminatedAt: null,
   deleted: false,
   deletedAt: null,
+  softDeletedAt: null,
+  lockedBy: null,
   revision: 1,
 };
 

@@ -28,7 +28,7 @@ export function wishOf(request: HostRequest, groupHosts: ReadonlyMap<string, num
     imageId: request.image?.id ?? null,
     imageFormat: request.image?.diskFormat ?? null,
     imageProperties,
-    hints: ownHints(request.schedulerHints),
+    hints: request.rebuild ? { ...ownHints(request.schedulerHints), _nova_check_type: ['rebuild'] } : ownHints(request.schedulerHints),
     group: group && {
       policy: group.policy,
       maxPerHost: group.maxPerHost,

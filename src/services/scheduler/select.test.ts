@@ -55,6 +55,7 @@ const request = (more: Partial<HostRequest> = {}): HostRequest => ({
   requestedHost: null,
   requestedHypervisor: null,
   excludedHosts: [],
+  rebuild: false,
   group: null,
   schedulerHints: {},
   limit: 5,

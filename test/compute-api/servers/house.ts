@@ -70,6 +70,9 @@ export const images = {
 /** An image service of five images. */
 const imagePort: ImagePort = {
   show: async (id) => [image(IMAGE), ...Object.values(images)].find((one) => one.id === id),
+  create: async () => '70a599e0-31e7-49b7-b260-868f441e862e',
+  remove: async () => {},
+  location: (id, origin) => `${origin}/image/v2/images/${id}`,
 };
 
 export const NETWORK = '5f2b7a4e-3f4c-4e0c-9f1b-0d5c1a2b3c4d';
@@ -117,6 +120,9 @@ export async function openHouse(options: Pick<ServerParts, 'quotas' | 'maxLimit'
     console: async (_server, lines) => {
       const all = ['one\r', 'two', '\u001b[1mthree\ttab'];
       return (lines === null ? all : all.slice(all.length - Math.min(lines, all.length))).join('\n');
+    },
+    diagnostics: async () => {
+      throw new Error('no guest runs here');
     },
     ...options,
   };

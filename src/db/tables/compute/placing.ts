@@ -6,6 +6,7 @@ import { met, prepared } from '../../prepared.ts';
 import { type Claim, claim, releaseClaim, usedOf } from '../placement/claims.ts';
 import { writeChange } from './changes.ts';
 import { type GroupRule, joinGroupHost, leaveGroupHost } from './groups.ts';
+import { giveBackQuota, shareOf } from './quotas.ts';
 
 export interface Place {
   readonly host: string;
@@ -108,6 +109,9 @@ export interface ServerSet {
   readonly launched_at?: Micros;
   readonly fault?: string | null;
   readonly progress?: number;
+  readonly soft_deleted_at?: Micros | null;
+  readonly image_id?: string | null;
+  readonly image?: string | null;
 }
 
 interface Writing extends ServerSet {
@@ -115,10 +119,11 @@ interface Writing extends ServerSet {
   readonly at: Micros;
   readonly epoch: number | undefined;
   readonly inState: string | undefined;
+  readonly inTask: string | undefined;
 }
 /** One for each choice of columns and conditions: as many as there are callers. */
 const writings = new Map<string, ReturnType<typeof writing>>();
-const writing = (columns: readonly (keyof ServerSet)[], more: { epoch?: number; vmState?: string; noTask?: true }) =>
+const writing = (columns: readonly (keyof ServerSet)[], more: { epoch?: number; vmState?: string; noTask?: true; inTask?: string }) =>
   prepared((db, p: Writing) =>
     db
       .updateTable('servers')
@@ -131,22 +136,24 @@ const writing = (columns: readonly (keyof ServerSet)[], more: { epoch?: number; 
       .where('deleted', '=', 0)
       .$if(more.epoch !== undefined, (q) => q.where('epoch', '=', p.epoch ?? 0))
       .$if(more.vmState !== undefined, (q) => q.where('vm_state', '=', p.inState ?? ''))
+      .$if(more.inTask !== undefined, (q) => q.where('task_state', '=', p.inTask ?? ''))
       .$if(more.noTask === true, (q) => q.where('task_state', 'is', null)),
   );
 
-/** Writes a server's state with its change row; only while it lives, and while it is owned under `epoch` when one is given. False: it is not. */
+/** Writes a server's state with its change row; only while it lives, and while it is owned under `epoch`, in that vm_state, or in that task (or none), when
+ *  these are given. False: it is not. */
 export async function setServer(
   tx: Query,
   server: Pick<Server, 'uuid' | 'projectId'>,
   set: ServerSet,
-  more: { what: string; at: Micros; epoch?: number; vmState?: string; noTask?: true; body?: object },
+  more: { what: string; at: Micros; epoch?: number; vmState?: string; noTask?: true; inTask?: string; body?: object },
 ): Promise<boolean> {
-  const { at, epoch, vmState: inState, noTask } = more;
+  const { at, epoch, vmState: inState, noTask, inTask } = more;
   const columns = Object.keys(set) as (keyof ServerSet)[]; // a closed list: callers write it out
-  const shape = `${columns} ${epoch !== undefined} ${inState !== undefined} ${noTask}`;
+  const shape = `${columns} ${epoch !== undefined} ${inState !== undefined} ${noTask} ${inTask !== undefined}`;
   const write = writings.get(shape) ?? writing(columns, more);
   writings.set(shape, write);
-  if (!met(await write(tx, { ...set, uuid: server.uuid, at, epoch, inState }))) return false;
+  if (!met(await write(tx, { ...set, uuid: server.uuid, at, epoch, inState, inTask }))) return false;
   const { vm_state: vmState, task_state: taskState, power_state: powerState } = set;
   const body = {
     ...(vmState !== undefined ? { vmState } : {}),
@@ -164,7 +171,7 @@ export const faultText = (fault: ServerFault) => JSON.stringify(fault);
 /** Deletes a server for good: claim, group places, quota and name go back in one transaction. False: it was deleted already. */
 export async function releaseServer(
   tx: Query,
-  server: Pick<Server, 'id' | 'uuid' | 'projectId' | 'host'>,
+  server: Pick<Server, 'id' | 'uuid' | 'projectId' | 'host' | 'softDeletedAt'>,
   flavor: { vcpus: number; memoryMiB: number },
   at: Micros,
 ): Promise<boolean> {
@@ -188,16 +195,7 @@ export async function releaseServer(
   const used = await releaseClaim(tx, server.uuid);
   if (server.host !== null) await leaveGroupHost(tx, server.uuid, server.host);
   await tx.deleteFrom('server_group_members').where('server_uuid', '=', server.uuid).execute();
-  const amounts = { instances: 1, cores: flavor.vcpus, ram: flavor.memoryMiB };
-  for (const [resource, amount] of Object.entries(amounts)) {
-    await tx
-      .updateTable('quota_usages')
-      .set((eb) => ({ used: eb('used', '-', amount) }))
-      .where('project_id', '=', server.projectId)
-      .where('user_id', '=', '')
-      .where('resource', '=', resource)
-      .execute();
-  }
+  if (server.softDeletedAt === null) await giveBackQuota(tx, server.projectId, shareOf(flavor)); // else it was given back then
   const body = { host: server.host, vmState: 'deleted', used };
   await writeChange(tx, { noun: 'server', key: server.uuid, what: 'deleted', projectId: server.projectId, body, at });
   return true;

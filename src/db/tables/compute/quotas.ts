@@ -84,6 +84,16 @@ async function makeCounter(tx: Query, kind: EngineKind, projectId: string, resou
   await (kind === 'mariadb' ? insert.ignore() : insert.onConflict((conflict) => conflict.doNothing())).executeTakeFirst();
 }
 
+/** Gives a share back. */
+export async function giveBackQuota(tx: Query, projectId: string, share: ServerShare): Promise<void> {
+  for (const resource of RESOURCES) await raiseAnyhow(tx, { projectId, resource, by: -share[resource] });
+}
+export const shareOf = (flavor: { readonly vcpus: number; readonly memoryMiB: number }): ServerShare => ({
+  instances: 1,
+  cores: flavor.vcpus,
+  ram: flavor.memoryMiB,
+});
+
 /** What a project uses now, by resource. */
 export async function quotaUsed(db: Query, projectId: string): Promise<Record<string, number>> {
   const rows = await db

@@ -51,18 +51,23 @@ export function toServer(row: ServerRow): Server {
     fault: row.fault === null ? null : json<ServerFault>(row.fault),
     locked: row.locked === 1,
     lockedReason: row.locked_reason,
+    lockedBy: row.locked_by === 'admin' ? 'admin' : row.locked_by === null ? null : 'owner',
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     launchedAt: row.launched_at,
     terminatedAt: row.terminated_at,
     deleted: row.deleted !== 0,
     deletedAt: row.deleted_at,
+    softDeletedAt: row.soft_deleted_at,
     revision: row.revision,
   };
 }
 
 /** A server that is about to be: everything but what the database numbers. */
-export type NewServer = Omit<Server, 'id' | 'deleted' | 'deletedAt' | 'revision' | 'launchedAt' | 'terminatedAt'>;
+export type NewServer = Omit<
+  Server,
+  'id' | 'deleted' | 'deletedAt' | 'softDeletedAt' | 'lockedBy' | 'revision' | 'launchedAt' | 'terminatedAt'
+>;
 
 /** `taskDeadline`: when its first task must have ended. */
 export function newServerRow(server: NewServer, taskDeadline: number | null): Insertable<ServersTable> {
@@ -108,12 +113,14 @@ export function newServerRow(server: NewServer, taskDeadline: number | null): In
     fault: server.fault === null ? null : JSON.stringify(server.fault),
     locked: server.locked ? 1 : 0,
     locked_reason: server.lockedReason,
+    locked_by: null,
     created_at: server.createdAt,
     updated_at: server.updatedAt,
     launched_at: null,
     terminated_at: null,
     deleted: 0,
     deleted_at: null,
+    soft_deleted_at: null,
     revision: 1,
   };
 }

@@ -86,6 +86,8 @@ export interface ServersTable {
   fault: JsonText | null;
   locked: Bool;
   locked_reason: string | null;
+  /** 'owner' or 'admin'; null: not locked. */
+  locked_by: string | null;
   created_at: At;
   updated_at: At;
   launched_at: At | null;
@@ -93,6 +95,8 @@ export interface ServersTable {
   /** 0, or the row's own id: lets unique keys hold only for the living. */
   deleted: number;
   deleted_at: At | null;
+  /** When it was deleted softly: it then holds no quota. Null: not, or taken back. */
+  soft_deleted_at: At | null;
   /** Rises with every change: rendered views are kept by it. */
   revision: number;
 }
@@ -341,6 +345,21 @@ export interface LeasesTable {
   value: number;
 }
 
+/** A share that a server mounts.  Spec: microversion 2.97. */
+export interface ServerSharesTable {
+  id: Generated<number>;
+  uuid: string;
+  server_uuid: string;
+  share_id: string;
+  /** 'active', 'inactive', 'attaching', 'detaching', 'error'. */
+  status: string;
+  tag: string;
+  export_location: string | null;
+  share_proto: string | null;
+  created_at: At;
+  updated_at: At | null;
+}
+
 export interface ComputeTables {
   flavors: FlavorsTable;
   flavor_projects: FlavorProjectsTable;
@@ -366,4 +385,5 @@ export interface ComputeTables {
   host_build_failures: HostBuildFailuresTable;
   server_migrations: ServerMigrationsTable;
   block_devices: BlockDevicesTable;
+  server_shares: ServerSharesTable;
 }

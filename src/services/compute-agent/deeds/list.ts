@@ -2,6 +2,7 @@ import type { DeedName } from '../../../bus/contracts/guest-deeds.ts';
 import type { Deed } from './deed.ts';
 import * as devices from './devices.ts';
 import * as power from './power.ts';
+import { rebuild } from './rebuild.ts';
 import { snapshot } from './snapshot.ts';
 
 /** Every deed an agent knows. */
@@ -22,5 +23,6 @@ export const deeds: { readonly [D in DeedName]: Deed<D> } = {
   attachVolume: devices.attachVolume,
   detachVolume: devices.detachVolume,
   extendVolume: devices.extendVolume,
+  rebuild,
   snapshot,
 };

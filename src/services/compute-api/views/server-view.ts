@@ -83,6 +83,17 @@ export function updatedView(server: Server, dress: ServerDress) {
   return turned({ ...core(server, dress), addresses: addressesView(server.networkInfo, false) }, '2.75', serverView(server, dress));
 }
 
+/** Answer of a rebuild: a short form before 2.75, as GET from then on; with the password, this once. */
+export function rebuiltView(server: Server, dress: ServerDress, adminPass: string | undefined) {
+  const own = { adminPass, key_name: from('2.54', server.keyName), user_data: from('2.57', server.userData) };
+  return turned({ ...core(server, dress), addresses: addressesView(server.networkInfo, false), ...own }, '2.75', {
+    ...serverView(server, dress),
+    adminPass,
+    user_data: server.userData,
+    'OS-EXT-SRV-ATTR:user_data': undefined, // it stands above, for everybody
+  });
+}
+
 /** What every view of a server shows. */
 function core(server: Server, dress: ServerDress) {
   const { roots } = dress;

@@ -1,0 +1,84 @@
+import type { Updateable } from 'kysely';
+import { quotaLimits } from '../../db/tables/compute/quotas.ts';
+import { findServer } from '../../db/tables/compute/servers.ts';
+import type { ServersTable } from '../../db/tables/compute/tables.ts';
+import type { Call, Reply } from '../../http/call.ts';
+import { rebuildImageUnknown, volumeReimageRefused } from '../../model/errors-acts.ts';
+import { serverNotFound } from '../../model/errors-compute.ts';
+import type { RebuildServerInput } from '../../model/jobs.ts';
+import type { Server } from '../../model/server.ts';
+import { askerOf, dressOf, ownerOf, serverOf } from './server-find.ts';
+import { newPassword } from './server-names.ts';
+import { defaultLimits, type ServerImage, type ServerParts } from './server-parts.ts';
+import { beginTask, mustAllow } from './server-tasks.ts';
+import { checkMetadata, mustFitFlavor, wishedFiles, wishedKey } from './server-wish.ts';
+import type { Rebuild } from './shapes/server-acts.ts';
+import { isTrue } from './shapes/server-common.ts';
+import { linkRoots, serverLinks } from './views/server-links.ts';
+import { rebuiltView } from './views/server-view.ts';
+import { isVolumeBacked } from './volume-backed.ts';
+
+type Set = Omit<Updateable<ServersTable>, 'id' | 'uuid' | 'revision' | 'updated_at'>;
+
+/** rebuild: new disks from an image, under the same id and addresses. Answers 202 with the server as it will be, its password and its place.
+ *  Spec: compute api-ref "Rebuild Server". */
+export async function rebuildServer(parts: ServerParts, call: Call<Rebuild>): Promise<Reply> {
+  const wish = call.body.rebuild;
+  const db = parts.db.read;
+  const seen = await serverOf(db, call);
+  mustAllow('rebuild', 'rebuild', seen, call);
+  if (wish.trusted_image_certificates !== undefined) call.allow(ownerOf(seen), 'os_compute_api:servers:rebuild:trusted_certs');
+  const limits = await quotaLimits(db, call.caller.projectId ?? '', defaultLimits(parts));
+  if (wish.metadata) checkMetadata(wish.metadata, limits);
+  const injectedFiles = wishedFiles(wish, limits);
+  const key = wish.key_name === undefined || wish.key_name === null ? undefined : await wishedKey(db, seen.userId, wish.key_name);
+  const image = await newImageOf(parts, call, seen, wish.imageRef);
+  const adminPass = wish.adminPass ?? newPassword();
+  const set: Set = {
+    ...(image ? { image_id: image.id, image: JSON.stringify(snapshotOf(image)) } : {}),
+    ...(wish.name === undefined ? {} : { name: call.legacy ? wish.name.trim() : wish.name }),
+    ...(wish.description === undefined ? {} : { description: wish.description }),
+    ...(wish.metadata === undefined ? {} : { metadata: JSON.stringify(wish.metadata) }),
+    ...(wish.accessIPv4 === undefined ? {} : { access_ip_v4: wish.accessIPv4 }),
+    ...(wish.accessIPv6 === undefined ? {} : { access_ip_v6: wish.accessIPv6 }),
+    ...(wish['OS-DCF:diskConfig'] === undefined ? {} : { disk_config: wish['OS-DCF:diskConfig'] }),
+    ...(wish.key_name === undefined ? {} : { key_name: key?.name ?? null, key_data: key?.publicKey ?? null }),
+    ...(wish.user_data === undefined ? {} : { user_data: wish.user_data }),
+    ...(wish.hostname === undefined ? {} : { hostname: wish.hostname }),
+    ...(wish.trusted_image_certificates === undefined
+      ? {}
+      : { trusted_certs: wish.trusted_image_certificates && JSON.stringify(wish.trusted_image_certificates) }),
+    progress: 0,
+  };
+  await beginTask(parts, call, seen, (server) => {
+    mustAllow('rebuild', 'rebuild', server, call);
+    const input: RebuildServerInput = {
+      serverUuid: server.uuid,
+      adminPass,
+      injectedFiles,
+      preserveEphemeral: isTrue(wish.preserve_ephemeral),
+      vmStateBefore: server.vmState,
+      imageBefore: image && image.id !== server.imageId ? { id: server.imageId, image: server.image } : null,
+    };
+    return { taskState: 'rebuilding', actionName: 'rebuild', kind: 'rebuild-server', input, set };
+  });
+  const server = await findServer(db, seen.uuid);
+  if (!server) throw serverNotFound({ id: seen.uuid });
+  const view = rebuiltView(server, await dressOf(parts, call, server), parts.showPasswords === false ? undefined : adminPass);
+  return { status: 202, body: { server: view }, headers: { location: serverLinks(linkRoots(call), server.uuid)[0]?.href ?? '' } };
+}
+
+/** The image it shall get, as it is now, fit for its flavor; undefined for a server on a volume that keeps what is there.
+ *  Throws rebuildImageUnknown, the 400s of unfit images, volumeReimageRefused. */
+async function newImageOf(parts: ServerParts, call: Call, server: Server, ref: string): Promise<ServerImage | undefined> {
+  // The seam: a volume's image is known to the volume service, which from 2.93 on may write another onto it.
+  if (isVolumeBacked(server)) throw volumeReimageRefused({});
+  const image = await parts.images.show(ref, askerOf(call));
+  if (!image) throw rebuildImageUnknown({});
+  mustFitFlavor(image, server.flavor);
+  return image;
+}
+
+function snapshotOf({ status: _status, ...image }: ServerImage) {
+  return image;
+}
