@@ -131,12 +131,12 @@ export async function demo(options: DemoOptions): Promise<boolean> {
   return fine;
 }
 
-interface Login {
+export interface Login {
   readonly compute: Neighbour;
   readonly image: Neighbour;
 }
 
-async function login(base: string, name: string, password: string, project: string): Promise<Login> {
+export async function login(base: string, name: string, password: string, project: string): Promise<Login> {
   const domain = { name: 'Default' };
   const answer = await neighbour({ service: 'identity', url: `${base}/identity` }).ask('POST', '/v3/auth/tokens', {
     body: {

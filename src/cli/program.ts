@@ -13,6 +13,12 @@ const count = (text: string) => {
   return value;
 };
 
+const positive = (text: string) => {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number above 0');
+  return value;
+};
+
 /** The command line: every command with its flags. */
 export const program = new Command('kilonova')
   .description('OpenStack Compute written anew: a whole cloud in one program')
@@ -50,6 +56,32 @@ for (const [name, text] of Object.entries({
     .option('--port <n>', 'port to listen on, instead of the config', port)
     .action((options) => run(async () => (await import('./service.ts')).serviceCommand(name as PartName, options)));
 }
+program
+  .command('explain <server>')
+  .description('why a server stands where it does, or nowhere: id or name')
+  .option('--data-dir <dir>', 'data dir of the running cloud')
+  .option('--limit <n>', 'hosts to show', count, 50)
+  .option('--json', 'the API’s answer, a line for each decision')
+  .action((server, options) => run(async () => (await import('./explain.ts')).explainCommand(server, options)));
+program
+  .command('simulate')
+  .description('the scheduler on simulated hosts, in virtual time')
+  .requiredOption('--hosts <n>', 'number of hosts', count)
+  .option('--trace <file>', 'servers to place: CSV with columns at, vcpus, memory_mib, disk_gib, lifetime, zone')
+  .option('--synthetic', 'a made-up trace')
+  .option('--servers <n>', 'servers of a made-up trace', count, 10_000)
+  .option('--rate <n>', 'of these asked for in a second (default: enough to fill the hosts)', positive)
+  .option('--lifetime <seconds>', 'how long they live on average', positive, 86_400)
+  .option('--host-vcpus <n>', 'CPUs of a host', count, 64)
+  .option('--host-memory <MiB>', 'memory of a host', count, 262_144)
+  .option('--host-disk <GiB>', 'disk of a host', count, 4000)
+  .option('--mixed', 'half of the hosts smaller')
+  .option('--seed <n>', 'the same seed gives the same run', count, 1)
+  .option('--every <seconds>', 'virtual time between samples (default: 200 samples)', positive)
+  .option('--config <file>', 'nova.conf: filters, weights, ratios')
+  .option('--out <dir>', 'write samples.csv, report.json and utilisation.svg there')
+  .option('--json', 'print the report as JSON')
+  .action((options) => run(async () => (await import('./simulate.ts')).simulateCommand(options)));
 const db = program.command('db').description('the database');
 db.command('migrate')
   .description('bring the tables up to date')

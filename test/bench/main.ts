@@ -6,6 +6,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   create: async () => (await import('./create.ts')).benchCreate(),
   list: async () => (await import('./list.ts')).benchList(),
   qemu: async () => (await import('./qemu.ts')).benchQemu(),
+  scheduler: async () => (await import('./scheduler.ts')).benchScheduler(),
 };
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !parts[name]);

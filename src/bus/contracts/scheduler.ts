@@ -73,6 +73,43 @@ export const HostAnswer = Type.Object({
 });
 export type HostAnswer = Static<typeof HostAnswer>;
 
+/** Hosts of one decision, best first, each with every weigher's part in its weight; then those refused, with the question that did. */
+export const DecisionTable = Type.Object({
+  seen: Type.Integer(),
+  passed: Type.Integer(),
+  ranked: Type.Array(
+    Type.Object({
+      host: HostName,
+      weight: Type.Number(),
+      weighers: Type.Array(
+        Type.Object({
+          name: Type.String(),
+          raw: Type.Number(),
+          normalized: Type.Number(),
+          multiplier: Type.Number(),
+          product: Type.Number(),
+        }),
+      ),
+    }),
+  ),
+  refused: Type.Array(Type.Object({ host: HostName, filter: Type.String(), why: Type.String() })),
+});
+export type DecisionTable = Static<typeof DecisionTable>;
+
+/** The smallest change after which a refused request fits. */
+export const Advice = Type.Object({
+  /** What to ask for instead; null: the same. */
+  request: nullable(HostRequest),
+  /** For operators: the host whose service must be enabled and up first. */
+  host: nullable(HostName),
+  /** For operators: no host that is there helps; one of at least these amounts must be added. */
+  add: nullable(Type.Object({ amounts: AmountsShape, zone: nullable(Type.String()) })),
+  text: Type.String(),
+  /** The same without hosts' names. */
+  tenantText: Type.String(),
+});
+export type Advice = Static<typeof Advice>;
+
 /** What may be asked of the schedulers. They only read and advise; the conductor claims. */
 export const schedulerContract = {
   receiver: 'scheduler',
@@ -81,6 +118,22 @@ export const schedulerContract = {
     selectHosts: ask(
       Type.Object({ requests: Type.Array(HostRequest), fresh: Type.Boolean() }),
       Type.Object({ answers: Type.Array(HostAnswer) }),
+    ),
+    /** The table of a decision of earlier, on the hosts as they were. Null: that is past what the asked scheduler keeps, or was another's decision. */
+    explainDecision: ask(
+      Type.Object({
+        request: HostRequest,
+        seed: Type.Integer(),
+        configHash: Type.String(),
+        chosen: Type.Array(Type.Object({ host: HostName, weight: Type.Number() })),
+        limit: Type.Integer({ minimum: 1 }),
+      }),
+      Type.Object({ table: nullable(DecisionTable), advice: nullable(Advice) }),
+    ),
+    /** Where so many servers would go now; nothing is kept of it. `advice` when one of them would go nowhere. Throws schedulerFilterFailed. */
+    dryRun: ask(
+      Type.Object({ request: HostRequest, count: Type.Integer({ minimum: 1 }), limit: Type.Integer({ minimum: 1 }) }),
+      Type.Object({ answers: Type.Array(HostAnswer), table: DecisionTable, advice: nullable(Advice) }),
     ),
   },
 } as const;

@@ -11,6 +11,7 @@ import { networkRoutes } from './network-routes.ts';
 import type { NetworkingParts } from './networking.ts';
 import type { ComputeParts } from './parts.ts';
 import { routes } from './routes.ts';
+import { schedulerDecisionRoutes } from './scheduler-decision-routes.ts';
 import type { ServerParts } from './server-parts.ts';
 import { serverRoutes } from './server-routes.ts';
 
@@ -23,6 +24,7 @@ export const computeRoutes: RouteTable<ComputeApiParts> = {
   ...serverRoutes,
   ...networkRoutes,
   ...actRoutes,
+  ...schedulerDecisionRoutes,
 };
 
 /** Nova's project_id_regex: a project's id in the URL; what does not look like one is no route. */

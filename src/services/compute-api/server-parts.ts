@@ -59,7 +59,8 @@ export interface NetworkCheck {
 /** What the server routes work with. */
 export interface ServerParts {
   readonly db: Database;
-  readonly bus: Pick<Bus, 'ring'>;
+  /** `ask` reaches the schedulers; without it decisions cannot be explained. */
+  readonly bus: Pick<Bus, 'ring'> & Partial<Pick<Bus, 'ask'>>;
   /** The change feed, read once for all who follow it. */
   readonly changes: ChangeHub;
   readonly clock: Clock;

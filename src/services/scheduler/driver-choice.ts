@@ -1,8 +1,9 @@
-import { explain, questions } from './explain.ts';
+import { explain } from './explain.ts';
 import type { LiveAsk } from './filter.ts';
 import type { HostColumns } from './host-columns.ts';
 import type { Rules } from './options.ts';
 import type { Plugin } from './plugins/plugin.ts';
+import { questions } from './questions.ts';
 import type { Choice } from './select.ts';
 
 /** The choice of a scheduler of one's own: it gets the hosts that placement would name, and orders them, or leaves some out. Filters and weighers are its

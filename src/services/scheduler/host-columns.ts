@@ -1,10 +1,16 @@
 import type { HostFacts } from '../../db/tables/compute/hosts.ts';
 import type { Amounts, ClaimClass } from '../../model/resources.ts';
+import { type HostChanges, noChanges, touch } from './fast/host-changes.ts';
 import { Host } from './live-host.ts';
 
 /** All hosts, their numbers in columns by the host's index. Free amounts are what placement would still give (capacity - used); a `Host` reads the rest. */
 export interface HostColumns {
   readonly hosts: Host[];
+  readonly byName: Map<string, Host>;
+  /** Which hosts changed: whoever writes into the columns says so. */
+  readonly changes: HostChanges;
+  /** Parts that many hosts have in common are kept once: what a machine is, its sizes. */
+  readonly common: Map<string, unknown>;
   capacity: { VCPU: Float64Array; MEMORY_MB: Float64Array; DISK_GB: Float64Array };
   /** As the database last told. */
   used: { VCPU: Float64Array; MEMORY_MB: Float64Array; DISK_GB: Float64Array };
@@ -21,6 +27,9 @@ const names = ['VCPU', 'MEMORY_MB', 'DISK_GB'] as const;
 
 export const emptyColumns = (): HostColumns => ({
   hosts: [],
+  byName: new Map(),
+  changes: noChanges(),
+  common: new Map(),
   capacity: three(16),
   used: three(16),
   pending: three(16),
@@ -35,7 +44,7 @@ const grown = (old: Float64Array, size: number) => {
   return next;
 };
 function grow(columns: HostColumns): void {
-  const size = columns.memoryTotal.length * 2;
+  const size = Math.ceil(columns.memoryTotal.length * 1.25);
   for (const table of [columns.capacity, columns.used, columns.pending]) for (const name of names) table[name] = grown(table[name], size);
   columns.memoryTotal = grown(columns.memoryTotal, size);
   columns.diskTotal = grown(columns.diskTotal, size);
@@ -54,10 +63,40 @@ export function capacityIn(
   return enforced.has(name) ? inventory.total * inventory.ratio - inventory.reserved : Number.POSITIVE_INFINITY;
 }
 
+/** Facts without what the columns hold and with the common parts shared: ten thousand hosts of one make differ in name and use alone. */
+function lean(common: Map<string, unknown>, facts: HostFacts): HostFacts {
+  const once = <T>(key: string, value: T): T => {
+    const known = common.get(key);
+    if (known !== undefined) return known as T; // the key holds the whole value
+    if (common.size < COMMON) common.set(key, value);
+    return value;
+  };
+  const { VCPU, MEMORY_MB, DISK_GB } = facts.inventories;
+  const sizes = { VCPU: { ...VCPU, used: 0 }, MEMORY_MB: { ...MEMORY_MB, used: 0 }, DISK_GB: { ...DISK_GB, used: 0 } };
+  return {
+    ...facts,
+    zone: once(`zone ${facts.zone}`, facts.zone),
+    node: facts.node === facts.host ? facts.host : facts.node,
+    hypervisorType: once(`type ${facts.hypervisorType}`, facts.hypervisorType),
+    cpuInfo: once(`cpu ${facts.cpuInfo}`, facts.cpuInfo),
+    supportedInstances: once(`runs ${JSON.stringify(facts.supportedInstances)}`, facts.supportedInstances),
+    ...(facts.traits ? { traits: once(`traits ${facts.traits}`, facts.traits) } : {}),
+    stats: once(`stats ${JSON.stringify(facts.stats)}`, facts.stats),
+    inventories: once(`sizes ${JSON.stringify(sizes)}`, sizes),
+  };
+}
+/** Hosts that have nothing in common must not be kept here a second time. */
+const COMMON = 1000;
+
 /** Writes a host's facts into the columns, at its old place or at the end. */
 export function putHost(columns: HostColumns, byName: Map<string, Host>, facts: HostFacts, enforced: Enforced = null): Host {
   let host = byName.get(facts.host);
-  const state = { facts, disabled: facts.disabled, forcedDown: facts.forcedDown, lastSeenAt: facts.lastSeenAt };
+  const state = {
+    facts: lean(columns.common, facts),
+    disabled: facts.disabled,
+    forcedDown: facts.forcedDown,
+    lastSeenAt: facts.lastSeenAt,
+  };
   if (host) {
     Object.assign(host, state);
     host.changed();
@@ -76,6 +115,8 @@ export function putHost(columns: HostColumns, byName: Map<string, Host>, facts: 
   columns.memoryTotal[at] = memory.total - memory.reserved;
   columns.diskTotal[at] = disk.total - disk.reserved;
   columns.diskFree[at] = facts.diskFreeGiB;
+  columns.byName.set(facts.host, host);
+  touch(columns.changes, at, 'facts');
   return host;
 }
 
@@ -84,10 +125,20 @@ export function setUsed(columns: HostColumns, at: number, used: Readonly<Record<
     const value = used[name];
     if (typeof value === 'number') columns.used[name][at] = value;
   }
+  touch(columns.changes, at, 'amounts');
+}
+
+/** Writes what the database has now; a line of changes only where it differs. */
+export function setInventory(columns: HostColumns, at: number, name: keyof Amounts, capacity: number, used: number): void {
+  if (columns.capacity[name][at] === capacity && columns.used[name][at] === used) return;
+  columns.capacity[name][at] = capacity;
+  columns.used[name][at] = used;
+  touch(columns.changes, at, 'amounts');
 }
 
 export function addPending(columns: HostColumns, at: number, amounts: Amounts, sign: 1 | -1): void {
   for (const name of names) columns.pending[name][at] = (columns.pending[name][at] ?? 0) + sign * amounts[name];
+  touch(columns.changes, at, 'amounts');
 }
 
 export const freeOf = (columns: HostColumns, name: keyof Amounts, at: number) =>
@@ -95,7 +146,11 @@ export const freeOf = (columns: HostColumns, name: keyof Amounts, at: number) =>
 
 /** The same hosts as if nothing were pending. */
 export function withoutPending(columns: HostColumns): HostColumns {
-  const clean: HostColumns = { ...columns, hosts: [], pending: three(columns.memoryTotal.length) };
-  for (const host of columns.hosts) clean.hosts.push(host.withoutChosen(clean));
+  const clean: HostColumns = { ...columns, hosts: [], byName: new Map(), changes: noChanges(), pending: three(columns.memoryTotal.length) };
+  for (const host of columns.hosts) {
+    const copy = host.withoutChosen(clean);
+    clean.hosts.push(copy);
+    clean.byName.set(host.facts.host, copy);
+  }
   return clean;
 }

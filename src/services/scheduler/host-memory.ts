@@ -6,7 +6,17 @@ import { allHostServers, findHostServers, type HostServer } from '../../db/table
 import { COMPUTE_BINARY, listHostFacts } from '../../db/tables/compute/hosts.ts';
 import type { Clock, Micros } from '../../lib/clock.ts';
 import type { Amounts } from '../../model/resources.ts';
-import { addPending, capacityIn, type Enforced, emptyColumns, type HostColumns, putHost, setUsed, withoutPending } from './host-columns.ts';
+import {
+  addPending,
+  capacityIn,
+  type Enforced,
+  emptyColumns,
+  type HostColumns,
+  putHost,
+  setInventory,
+  setUsed,
+  withoutPending,
+} from './host-columns.ts';
 import type { Host } from './live-host.ts';
 import { chosenServer, type LiveServer, serverReader } from './live-server.ts';
 import type { PciAlias } from './pci/aliases.ts';
@@ -24,10 +34,6 @@ interface Pending {
   readonly group: string | null;
   readonly until: Micros;
 }
-
-const setZone = (host: Host | undefined, zone: string) => {
-  if (host && host.facts.zone !== zone) host.facts = { ...host.facts, zone };
-};
 
 /** Everything the scheduler knows of hosts: what the database told, in columns, and its own choices that the database does not show yet. */
 export interface HostMemory {
@@ -123,7 +129,7 @@ export function createHostMemory(parts: {
     aggregates = groups;
     const byHost = new Map<string, AggregateFacts[]>();
     for (const group of groups) for (const name of group.hosts) byHost.set(name, [...(byHost.get(name) ?? []), group]);
-    for (const host of columns.hosts) host.aggregates = byHost.get(host.facts.host) ?? [];
+    for (const host of columns.hosts) host.join(byHost.get(host.facts.host) ?? []);
   };
   const leave = (uuid: string) => {
     standing.get(uuid)?.take('servers', uuid);
@@ -167,7 +173,7 @@ export function createHostMemory(parts: {
   const put = ({ facts, rows, groups, zones }: Awaited<ReturnType<typeof read>>) => {
     for (const one of facts) putHost(columns, byName, one, enforced);
     for (const row of rows) putServer(row);
-    for (const { host, zone } of zones) setZone(byName.get(host), zone);
+    for (const { host, zone } of zones) byName.get(host)?.setZone(zone);
     if (groups) join(groups);
   };
   /** What a change of a server does to our memory, where the change itself or our own choice says it all; null: the server must be read. */
@@ -232,8 +238,7 @@ export function createHostMemory(parts: {
         const host = byProvider.get(row.provider_uuid);
         const name = row.resource_class;
         if (!host || (name !== 'VCPU' && name !== 'MEMORY_MB' && name !== 'DISK_GB')) continue;
-        columns.capacity[name][host.index] = capacityIn(enforced, name, { ...row, ratio: row.allocation_ratio });
-        columns.used[name][host.index] = row.used;
+        setInventory(columns, host.index, name, capacityIn(enforced, name, { ...row, ratio: row.allocation_ratio }), row.used);
       }
       await dropKnown();
       // Placed and gone again before the feed told of either.
@@ -253,8 +258,9 @@ export function createHostMemory(parts: {
         host.disabled = row.disabled !== 0;
         host.forcedDown = row.forced_down !== 0;
         host.lastSeenAt = row.last_seen_at;
-        setZone(host, row.zone);
+        host.setZone(row.zone);
       }
+      columns.changes.services++;
     },
     get aggregates() {
       return aggregates;

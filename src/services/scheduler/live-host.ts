@@ -1,6 +1,7 @@
 import type { AggregateFacts } from '../../db/tables/compute/aggregate-facts.ts';
 import type { HostFacts } from '../../db/tables/compute/hosts.ts';
 import type { Micros } from '../../lib/clock.ts';
+import { touch } from './fast/host-changes.ts';
 import type { HostColumns } from './host-columns.ts';
 import type { HostInstance, HostView } from './host-view.ts';
 import { isBusy, type LiveServer } from './live-server.ts';
@@ -14,6 +15,7 @@ import { inOrder, type PciPool, takeDevices } from './pci/pools.ts';
 const none: readonly never[] = [];
 const empty: Readonly<Record<string, never>> = {};
 const noServers: ReadonlyMap<string, LiveServer> = new Map();
+const noParts = { numa: readHostNuma(undefined), pciPools: null };
 const oneCandidate = [{ mappings: {} }];
 
 /** What is reckoned out of facts and servers, until one of them changes. */
@@ -38,7 +40,8 @@ export class Host implements HostView {
   chosen: ReadonlyMap<string, LiveServer> = noServers;
   busy = 0;
   readonly #columns: HostColumns;
-  #reckoned: Reckoned = {};
+  /** Made when it is first needed: most hosts of a large cloud never need any. */
+  #known: Reckoned | null = null;
   #alsoTaken: ReadonlyMap<string, LiveServer> = noServers;
 
   constructor(columns: HostColumns, index: number, state: Pick<Host, 'facts' | 'disabled' | 'forcedDown' | 'lastSeenAt'>) {
@@ -61,7 +64,7 @@ export class Host implements HostView {
   }
   /** Facts were written anew. */
   changed(): void {
-    this.#reckoned = {};
+    this.#known = null;
   }
   put(kind: 'servers' | 'chosen', server: LiveServer): void {
     this.take(kind, server.uuid);
@@ -86,10 +89,25 @@ export class Host implements HostView {
     const before = isBusy(server);
     Object.assign(server, state);
     this.busy += Number(isBusy(server)) - Number(before);
+    touch(this.#columns.changes, this.index, 'amounts');
+  }
+  setZone(zone: string): void {
+    if (this.facts.zone === zone) return;
+    this.facts = { ...this.facts, zone };
+    touch(this.#columns.changes, this.index, 'facts');
+  }
+  join(aggregates: readonly AggregateFacts[]): void {
+    this.aggregates = aggregates;
+    touch(this.#columns.changes, this.index, 'facts');
+  }
+  get #reckoned(): Reckoned {
+    this.#known ??= {};
+    return this.#known;
   }
   #serversChanged(): void {
-    delete this.#reckoned.instances;
-    delete this.#reckoned.parts;
+    touch(this.#columns.changes, this.index, 'amounts');
+    delete this.#known?.instances;
+    delete this.#known?.parts;
   }
 
   get host() {
@@ -211,6 +229,8 @@ export class Host implements HostView {
 
   /** Memory cells and devices that are left: what the agent reports of its machine, less what the servers here take, each put as the filters would. */
   get #parts() {
+    const { numa_topology: cells, pci_device_pools: pools } = this.facts.stats;
+    if (!cells && !pools) return noParts; // most hosts report neither
     this.#reckoned.parts ??= partsLeft(this.facts.stats, new Map([...this.servers, ...this.chosen, ...this.#alsoTaken]).values());
     return this.#reckoned.parts;
   }

@@ -116,6 +116,7 @@ export interface Rules {
   readonly shuffle: boolean;
   readonly serviceDownTime: number;
   readonly options: FilterOptions;
+  readonly aliases: readonly PciAlias[];
   /** Classes that claims cap; null: all. */
   readonly enforced: ReadonlySet<ClaimClass> | null;
   /** Changes when any of this changes; kept with each decision. */
@@ -172,6 +173,7 @@ export function rulesOf(options: SchedulerOptions): Rules {
     shuffle,
     serviceDownTime: options.serviceDownTime,
     options: settled,
+    aliases: options.pciAliases,
     enforced: enforcedClasses(names),
     hash: createHash('sha256').update(text).digest('hex').slice(0, 16),
   };

@@ -1,8 +1,8 @@
-import { questions } from './explain.ts';
 import type { LiveAsk } from './filter.ts';
 import type { HostColumns } from './host-columns.ts';
 import type { Host } from './live-host.ts';
 import type { Rules } from './options.ts';
+import { questions } from './questions.ts';
 import { weigh } from './weigh.ts';
 
 /** The scheduler in its plainest form, one host at a time, every question asked of every host that is left: what the fast path must equal. */

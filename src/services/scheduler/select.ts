@@ -18,7 +18,8 @@ export interface Choice {
   readonly reasons: DecisionReasons;
 }
 
-/** Chooses hosts for one request: the fast path. `plain-loop.ts` says the same one host at a time and is the oracle. Throws filterFailed. */
+/** Chooses hosts for one request, filter by filter over all hosts: what `fast/` must equal, and its way for requests of no known kind. `plain-loop.ts`
+ *  says the same one host at a time. Throws filterFailed. */
 export function selectHosts(columns: HostColumns, rules: Rules, ask: LiveAsk, seed: number): Choice {
   const { request } = ask;
   const simple = isSimple(request);
@@ -35,12 +36,16 @@ export function selectHosts(columns: HostColumns, rules: Rules, ask: LiveAsk, se
   if (left.length === 0) return { hosts: [], reasons: explain(columns, rules, ask) };
   const weights = weigh(rules.weighers, left, ask);
   const order = best(weights, Math.max(request.limit, rules.subset), rules.shuffle ? seeded(seed ^ 0x5bd1e995) : undefined);
-  if (rules.subset > 1) {
-    const pick = Math.floor(seeded(seed)() * Math.min(rules.subset, order.length));
-    order.unshift(...order.splice(pick, 1));
-  }
-  const hosts = order.slice(0, request.limit).map((at) => ({ host: left[at]!, weight: weights[at]! }));
+  const hosts = inSubset(order, rules.subset, seed)
+    .slice(0, request.limit)
+    .map((at) => ({ host: left[at]!, weight: weights[at]! }));
   return { hosts, reasons: { seen: columns.hosts.length, filters: counts, nearestMiss: null, smallestChange: null } };
+}
+
+/** One of so many best, drawn by the seed, goes first. */
+export function inSubset<T>(order: T[], subset: number, seed: number): T[] {
+  if (subset > 1) order.unshift(...order.splice(Math.floor(seeded(seed)() * Math.min(subset, order.length)), 1));
+  return order;
 }
 
 /** Whether a filter is asked about this request at all. */

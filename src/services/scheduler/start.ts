@@ -1,18 +1,28 @@
 import type { Bus } from '../../bus/bus.ts';
 import { conductorContract } from '../../bus/contracts/conductor.ts';
-import { type HostAnswer, type HostRequest, schedulerContract } from '../../bus/contracts/scheduler.ts';
+import { type Advice, type DecisionTable, type HostAnswer, type HostRequest, schedulerContract } from '../../bus/contracts/scheduler.ts';
+import type { Static } from '../../bus/schema.ts';
 import type { Database } from '../../db/engine.ts';
-import { type Clock, every } from '../../lib/clock.ts';
+import { type Clock, every, type Micros } from '../../lib/clock.ts';
+import { newUuid } from '../../lib/ids.ts';
 import type { Log } from '../../lib/log.ts';
 import { wireError } from '../../model/errors.ts';
 import { CHANGES_RING } from '../../model/jobs.ts';
+import { advise } from './advise.ts';
 import { choiceOfDriver } from './driver-choice.ts';
+import { explainTable } from './explain-table.ts';
+import { createFastPath } from './fast/fast-path.ts';
+import { keepJournal } from './fast/journal.ts';
 import type { LiveAsk } from './filter.ts';
 import { createHostMemory } from './host-memory.ts';
 import { wishOf } from './live-wish.ts';
 import { rulesOf, type SchedulerOptions } from './options.ts';
 import { askPlugins, loadPlugins } from './plugins/load-plugins.ts';
 import { type Choice, selectHosts } from './select.ts';
+
+type Asked<K extends keyof typeof schedulerContract.messages> = Static<(typeof schedulerContract.messages)[K]['input']>;
+/** JSON knows no infinity. */
+const onWire = (weight: number) => (Number.isFinite(weight) ? weight : Math.sign(weight) * Number.MAX_VALUE || 0);
 
 export interface SchedulerParts {
   /** Only `read` is used: the scheduler advises, the conductor claims. */
@@ -67,43 +77,121 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
   };
   await follow();
 
-  const choose = async (request: HostRequest, claimed?: true): Promise<{ choice: Choice; ask: LiveAsk }> => {
+  const setOut = () => {
+    const { columns } = memory;
+    const path = createFastPath(columns, rules);
+    return { columns, size: columns.hosts.length, path, journal: keepJournal(columns, path.stateOf, rules.enforced) };
+  };
+  let fast = setOut();
+  /** The fast path and the journal of the present columns: new ones when these were replaced, or hosts came. */
+  const present = () => {
+    if (fast.columns !== memory.columns || fast.size !== memory.columns.hosts.length) fast = setOut();
+    return fast;
+  };
+  const askOf = (request: HostRequest, groupHosts: ReadonlyMap<string, number>, now: Micros): LiveAsk => ({
+    request,
+    wish: wishOf(request, groupHosts, aliases),
+    now,
+    options: rules.options,
+    aggregates: memory.aggregates,
+  });
+  /** `mark`: the choice can be explained later by this seed. */
+  const choose = async (
+    request: HostRequest,
+    own: number,
+    more: { claimed?: true; mark?: true } = {},
+  ): Promise<{ choice: Choice; ask: LiveAsk }> => {
+    const { claimed } = more;
     for (;;) {
       const columns = claimed ? memory.claimedColumns() : memory.columns;
-      const wish = wishOf(request, memory.groupHosts(request, claimed), aliases);
-      const ask: LiveAsk = { request, wish, now: clock.now(), options: rules.options, aggregates: memory.aggregates };
+      const groupHosts = memory.groupHosts(request, claimed);
+      const ask = askOf(request, groupHosts, clock.now());
       if (driver) return { choice: await choiceOfDriver(driver, columns, rules, ask), ask };
-      if (plugins.parts.length === 0) return { choice: selectHosts(columns, rules, ask, seed), ask };
       const hosts = columns.hosts.slice();
-      await askPlugins(plugins, hosts, ask);
+      if (plugins.parts.length > 0) await askPlugins(plugins, hosts, ask);
       // Hosts that came meanwhile were not asked about: once more then.
-      if (columns.hosts.length === hosts.length && (claimed || columns === memory.columns))
-        return { choice: selectHosts(columns, rules, ask, seed), ask };
+      if (columns.hosts.length !== hosts.length || !(claimed || columns === memory.columns)) continue;
+      const { path, journal } = present();
+      const choice = claimed ? selectHosts(columns, rules, ask, own) : path.select(rules, ask, own);
+      journal.follow();
+      if (more.mark) journal.mark(own, ask.now, groupHosts, claimed ?? false);
+      return { choice, ask };
     }
   };
+  const answerOf = (choice: Choice, own: number): HostAnswer => ({
+    hosts: choice.hosts.map(({ host, weight }) => ({
+      host: host.facts.host,
+      node: host.facts.node,
+      provider: host.facts.uuid,
+      weight: onWire(weight),
+    })),
+    reasons: choice.reasons,
+    failed: null,
+    seed: own,
+    feedPosition: memory.position(),
+    configHash: rules.hash,
+  });
   const decide = async (request: HostRequest, fresh: boolean): Promise<HostAnswer> => {
     memory.forget(request.serverUuid);
     seed = (seed + 1) >>> 0;
     const own = seed;
-    const answer = { seed: own, feedPosition: memory.position(), configHash: rules.hash };
     try {
-      let { choice, ask } = await choose(request);
+      let { choice, ask } = await choose(request, own, { mark: true });
       // A choice of ours may come to nothing: another host claimed, or the server refused. Nobody is refused for the sake of a mere choice.
-      if (choice.hosts.length === 0 && fresh) ({ choice, ask } = await choose(request, true));
+      if (choice.hosts.length === 0 && fresh) ({ choice, ask } = await choose(request, own, { claimed: true, mark: true }));
+      const answer = answerOf(choice, own);
       const chosen = choice.hosts[0];
       if (chosen) memory.consume(request, chosen.host, ask.wish);
-      const hosts = choice.hosts.map(({ host, weight }) => ({
-        host: host.facts.host,
-        node: host.facts.node,
-        provider: host.facts.uuid,
-        weight: Number.isFinite(weight) ? weight : Math.sign(weight) * Number.MAX_VALUE || 0,
-      }));
-      return { ...answer, hosts, reasons: choice.reasons, failed: null };
+      return answer;
     } catch (cause) {
       // One request that cannot be judged is no reason to fail those that came with it.
       log.warn({ err: cause, server: request.serverUuid }, 'a request for a host failed');
-      return { ...answer, hosts: [], reasons: noReasons, failed: wireError(cause) };
+      return { ...answerOf({ hosts: [], reasons: noReasons }, own), failed: wireError(cause) };
     }
+  };
+  /** Decides the same again on the hosts as they were; a table that would say something else than what was decided is none. */
+  const explainDecision = (asked: Asked<'explainDecision'>) => {
+    const nothing = { table: null, advice: null };
+    if (asked.configHash !== rules.hash) return nothing;
+    const old = present().journal.rewind(asked.seed);
+    if (!old) return nothing;
+    try {
+      const ask = askOf(asked.request, old.mark.groupHosts, old.mark.now);
+      const { hosts } = selectHosts(old.columns, rules, ask, asked.seed);
+      const plainly = (list: readonly { host: string; weight: number }[]) =>
+        JSON.stringify(list.map((one) => [one.host, one.weight]).sort());
+      if (plainly(hosts.map(({ host, weight }) => ({ host: host.host, weight: onWire(weight) }))) !== plainly(asked.chosen)) return nothing;
+      const advice = hosts.length === 0 ? advise(old.columns, rules, ask) : null;
+      return { table: explainTable(old.columns, rules, ask, asked.limit), advice };
+    } catch (cause) {
+      log.info({ err: cause, server: asked.request.serverUuid }, 'a decision could not be made again');
+      return nothing;
+    }
+  };
+  const dryRun = async ({ request, count, limit }: Asked<'dryRun'>) => {
+    await refresh();
+    const answers: HostAnswer[] = [];
+    let shown: { table: DecisionTable; advice: Advice | null } | undefined;
+    const made: string[] = [];
+    try {
+      for (let at = 0; at < count; at++) {
+        const one = { ...request, serverUuid: newUuid() };
+        made.push(one.serverUuid);
+        const { choice, ask } = await choose(one, seed);
+        const [first] = choice.hosts;
+        // The table is of the first server, or of the first that goes nowhere.
+        if (at === 0 || !first) {
+          const advice = first ? null : advise(memory.columns, rules, ask);
+          shown = { table: explainTable(memory.columns, rules, ask, limit), advice };
+        }
+        answers.push(answerOf(choice, seed));
+        if (!first) break;
+        memory.consume(one, first.host, ask.wish);
+      }
+    } finally {
+      for (const uuid of made) memory.forget(uuid);
+    }
+    return { answers, ...shown! };
   };
   const select = async (requests: readonly HostRequest[], fresh: boolean) => {
     if (fresh) await refresh();
@@ -116,6 +204,8 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
   const failed = (what: string) => (cause: unknown) => log.warn({ err: cause }, what);
   const serving = await bus.serve(schedulerContract, {
     selectHosts: async ({ requests, fresh }) => ({ answers: await select(requests, fresh) }),
+    explainDecision: async (asked) => explainDecision(asked),
+    dryRun,
   });
   const listening = await bus.onRing(CHANGES_RING, () => void follow().catch(failed('the change feed could not be read')));
   const loops = [

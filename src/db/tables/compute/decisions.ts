@@ -1,6 +1,8 @@
+import type { Selectable } from 'kysely';
 import type { Micros } from '../../../lib/clock.ts';
 import type { Query } from '../../engine.ts';
 import { insertRows } from '../../prepared.ts';
+import type { DecisionsTable } from './tables.ts';
 
 export interface NewDecision {
   readonly uuid: string;
@@ -42,4 +44,55 @@ export async function forgetDecisions(tx: Query, before: Micros, keep: number): 
   await tx.deleteFrom('decisions').where('decided_at', '<', before).execute();
   const edge = await tx.selectFrom('decisions').select('id').orderBy('id', 'desc').offset(keep).limit(1).executeTakeFirst();
   if (edge) await tx.deleteFrom('decisions').where('id', '<=', edge.id).execute();
+}
+
+/** A decision as it is kept. */
+export interface Decision extends Omit<NewDecision, 'request' | 'chosen' | 'reasons'> {
+  readonly id: number;
+  readonly request: Readonly<Record<string, unknown>>;
+  readonly chosen: readonly { readonly host: string; readonly weight: number }[];
+  readonly reasons: {
+    readonly seen: number;
+    readonly filters: readonly {
+      readonly name: string;
+      readonly before: number;
+      readonly after: number;
+      readonly reasons: readonly { readonly why: string; readonly hosts: number }[];
+    }[];
+    readonly nearestMiss: { readonly host: string; readonly why: string } | null;
+    readonly smallestChange: string | null;
+  };
+}
+const toDecision = (row: Selectable<DecisionsTable>): Decision => ({
+  id: row.id,
+  uuid: row.uuid,
+  requestId: row.request_id,
+  projectId: row.project_id,
+  serverUuid: row.server_uuid,
+  attempt: row.attempt,
+  at: row.decided_at,
+  // These columns hold what insertDecision wrote.
+  request: JSON.parse(row.request) as Decision['request'],
+  configHash: row.config_hash,
+  feedPosition: row.feed_position,
+  seed: row.seed,
+  chosen: JSON.parse(row.chosen) as Decision['chosen'],
+  reasons: JSON.parse(row.reasons) as Decision['reasons'],
+});
+
+export async function findDecision(db: Query, uuid: string): Promise<Decision | undefined> {
+  const row = await db.selectFrom('decisions').selectAll().where('uuid', '=', uuid).executeTakeFirst();
+  return row && toDecision(row);
+}
+
+/** Decisions about a server, newest first. */
+export async function listDecisions(db: Query, serverUuid: string, limit: number): Promise<Decision[]> {
+  const rows = await db
+    .selectFrom('decisions')
+    .selectAll()
+    .where('server_uuid', '=', serverUuid)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(toDecision);
 }

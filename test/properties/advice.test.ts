@@ -1,0 +1,8 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { adviceHolds } from './advice.ts';
+
+test('whatever is refused, the first advice makes it fit; none names a host to tenants', () => {
+  const kinds = adviceHolds(400);
+  for (const [kind, times] of Object.entries(kinds)) assert.ok(times > 0, `no refusal had advice of the kind ${kind}`);
+});
