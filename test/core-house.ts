@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bus, Unkindness } from '../src/bus/bus.ts';
 import { memoryBus } from '../src/bus/memory.ts';
+import { volumeClient } from '../src/clients/volume.ts';
 import type { Database } from '../src/db/engine.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { openDatabase } from '../src/db/open.ts';
@@ -165,6 +166,7 @@ export async function openHouse(options: HouseOptions = {}) {
         log: log.child({ part: name }),
         network,
         images: images.conductor,
+        volumes: volumeClient(null),
         options: {
           ...conductorDefaults,
           name,

@@ -10,6 +10,7 @@ const NEEDS = {
     genisoimage: 'genisoimage',
     ssh: 'openssh-client',
   },
+  'qemu-img': { 'qemu-img': 'qemu-utils' },
   'tiny-image': {
     'apt-get': 'apt',
     'dpkg-deb': 'dpkg',

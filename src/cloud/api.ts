@@ -19,7 +19,9 @@ import { defaultCatalog } from '../services/identity/catalog.ts';
 import { openTokenKeys } from '../services/identity/keys.ts';
 import { createImageApp } from '../services/image/app.ts';
 import { createNetworkApp } from '../services/network/network-app.ts';
+import { createVolumeApp } from '../services/volume/app.ts';
 import { consolePort, diagnosticsPort, imagePort } from './compute-ports.ts';
+import { machineName } from './hypervisor.ts';
 import { type Neighbours, openNeighbours } from './neighbours.ts';
 import { networkPort } from './network-port.ts';
 import type { Settings } from './options.ts';
@@ -61,6 +63,7 @@ export async function startApi(options: {
     identityUrl,
     imageUrl: here('/image', builtin.has('image') ? null : settings.imageUrl),
     networkUrl: here('/network', builtin.has('network') ? null : settings.networkUrl),
+    volumeUrl: builtin.has('volume') ? () => `${base}/volume/v3` : settings.volumeUrl,
     user: settings.authUser,
     password: options.servicePassword,
     project: settings.authProject,
@@ -78,6 +81,7 @@ export async function startApi(options: {
       'compute_legacy',
       ...(builtin.has('image') ? ['image'] : []),
       ...(builtin.has('network') ? ['network'] : []),
+      ...(builtin.has('volume') ? ['volumev3', 'block-storage'] : []),
     ];
     identity = await createIdentityApp({
       ...common,
@@ -96,6 +100,24 @@ export async function startApi(options: {
     for (const heard of rings) heard();
   });
   const changes = openChangeHub({ db, clock, log, onRing: (heard) => rings.add(heard) });
+  if (builtin.has('volume'))
+    apps.push(
+      await createVolumeApp({
+        ...common,
+        checkToken,
+        storeDir: volumeDir(options.dataDir),
+        images: neighbours.images,
+        host: settings.host ?? machineName(),
+        alone: !options.worker,
+        grown: async (volumeId, servers) => {
+          const events = servers.map((server_uuid) => ({ name: 'volume-extended', server_uuid, tag: volumeId }));
+          await compute.ask('POST', '/os-server-external-events', {
+            body: { events },
+            headers: { 'openstack-api-version': 'compute 2.51' },
+          });
+        },
+      }),
+    );
   apps.push(
     await createComputeApp({
       parts: {
@@ -112,6 +134,7 @@ export async function startApi(options: {
         ...(settings.rescueImage === null ? {} : { rescueImage: settings.rescueImage }),
         networks: networkPort(neighbours.networks),
         networking: neighbours.networks,
+        volumes: neighbours.volumes,
         console: consolePort(bus),
         diagnostics: diagnosticsPort(bus),
         serviceDownSeconds: settings.serviceDownTime,
@@ -176,10 +199,12 @@ export function mustBeServed(settings: Settings): void {
     if (!settings.builtinServices.includes(name) && away[name] === null)
       throw new Error(`builtin_services leaves out ${name}, so ${names[name]} must say where it is.`);
   for (const name of settings.builtinServices)
-    if (!Object.hasOwn(names, name)) throw new Error(`builtin_services names ${name}, which is none of identity, image, network.`);
+    if (name !== 'volume' && !Object.hasOwn(names, name))
+      throw new Error(`builtin_services names ${name}, which is none of identity, image, network, volume.`);
 }
 
 export const imageDir = (dataDir: string): string => join(dataDir, 'images');
+export const volumeDir = (dataDir: string): string => join(dataDir, 'volumes');
 
 /** The address by which this machine itself reaches a listener. */
 export function localName(host: string): string {

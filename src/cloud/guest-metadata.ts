@@ -61,6 +61,7 @@ export const configDriveFiles: ConfigDrive = async (command, networks) => {
     requestedNetworks: 'none',
     securityGroups: command.networks.securityGroups,
     networkInfo: networks,
+    volumes: [],
     schedulerHints: {},
     trustedCerts: null,
     fault: null,

@@ -3,12 +3,14 @@ import { serviceToken } from '../clients/identity.ts';
 import { type ImageClient, imageClient } from '../clients/image.ts';
 import { neighbour } from '../clients/neighbour.ts';
 import { type NetworkClient, networkClient } from '../clients/network.ts';
+import { type VolumeClient, volumeClient } from '../clients/volume.ts';
 import type { Clock } from '../lib/clock.ts';
 
 /** The services beside compute, asked as our service user. */
 export interface Neighbours {
   readonly images: ImageClient;
   readonly networks: NetworkClient;
+  readonly volumes: VolumeClient;
   readonly token: (fresh: boolean) => Promise<string>;
   close(): Promise<void>;
 }
@@ -19,6 +21,8 @@ export function openNeighbours(options: {
   identityUrl: string | (() => string);
   imageUrl: string | (() => string);
   networkUrl: string | (() => string);
+  /** Ends with /v3; null: this cloud has no volumes. */
+  volumeUrl: string | (() => string) | null;
   user: string;
   password: string;
   project: string;
@@ -35,6 +39,7 @@ export function openNeighbours(options: {
   return {
     images: imageClient(neighbour({ service: 'image', url: options.imageUrl, token, connections })),
     networks: networkClient(neighbour({ service: 'network', url: options.networkUrl, token, connections })),
+    volumes: volumeClient(options.volumeUrl === null ? null : neighbour({ service: 'volume', url: options.volumeUrl, token, connections })),
     token,
     close: async () => connections.close(),
   };

@@ -178,6 +178,7 @@ const starters: Readonly<Record<PartName, (ground: Ground) => Promise<void>>> = 
       log,
       network: neighbours.networks,
       images: conductorImages(neighbours.images),
+      volumes: neighbours.volumes,
       options,
       ...told,
     });
@@ -276,6 +277,7 @@ function neighboursOf(ground: Ground) {
     identityUrl: `${identity}/v3`,
     imageUrl: settings.imageUrl ?? `${front}/image`,
     networkUrl: settings.networkUrl ?? `${front}/network`,
+    volumeUrl: settings.volumeUrl ?? (settings.builtinServices.includes('volume') ? `${front}/volume/v3` : null),
     user: settings.authUser,
     password: settings.authPassword,
     project: settings.authProject,

@@ -262,6 +262,14 @@ export const options = {
     help: 'Base URL of the network service.',
     was: [['neutron', 'url']],
   }),
+  volumeUrl: option({
+    section: 'cinder',
+    name: 'endpoint_override',
+    kind: 'text',
+    default: null,
+    help: 'Base URL of the block storage service.',
+    was: [['cinder', 'endpoint_template']],
+  }),
   metadataSecret: option({
     section: 'neutron',
     name: 'metadata_proxy_shared_secret',
@@ -289,7 +297,7 @@ export const options = {
     section: 'kilonova',
     name: 'builtin_services',
     kind: 'list',
-    default: ['identity', 'image', 'network'],
+    default: ['identity', 'image', 'network', 'volume'],
     help: 'Small services that `kilonova api` serves beside compute.',
   }),
   maxAttempts: option({

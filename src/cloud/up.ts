@@ -146,6 +146,7 @@ async function start(
     ...told,
     network: api.neighbours.networks,
     images: conductorImages(api.neighbours.images),
+    volumes: api.neighbours.volumes,
     options: conductorOptions(settings, {
       given: config.given,
       host: machineName(),

@@ -44,12 +44,6 @@ export const volumeNeededForZeroDisk = row<Nothing>(
   'forbidden',
   () => 'Only volume-backed servers are allowed for flavors with zero disk.',
 );
-export const blockDeviceRefused = row<Nothing>(
-  'server.block_device_refused',
-  'invalid',
-  () =>
-    "Block device mappings other than the image's own local disk (source_type image, destination_type local, boot_index 0) are refused: servers of this cloud boot from their image.",
-);
 export const keyNameUnknown = row<Nothing>('server.key_name_unknown', 'invalid', () => 'Invalid key_name provided.');
 export const zoneUnknown = row<{ zone: string }>(
   'server.zone_unknown',

@@ -13,6 +13,9 @@ export interface JobInputs {
   'detach-interface': DetachInterfaceInput;
   'snapshot-server': SnapshotServerInput;
   'rebuild-server': RebuildServerInput;
+  'attach-volume': VolumeJobInput;
+  'detach-volume': VolumeJobInput;
+  'extend-volume': VolumeJobInput;
 }
 export type JobKind = keyof JobInputs;
 
@@ -33,6 +36,11 @@ export interface BuildServerInput {
 export interface DeleteServerInput {
   readonly serverUuid: string;
   readonly force: boolean;
+}
+export interface VolumeJobInput {
+  readonly serverUuid: string;
+  /** Uuid of the block device. */
+  readonly device: string;
 }
 export interface ActOnServerInput {
   readonly serverUuid: string;
@@ -105,6 +113,9 @@ export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = {
   'detach-interface': 300,
   'snapshot-server': 7200,
   'rebuild-server': 1800,
+  'attach-volume': 300,
+  'detach-volume': 300,
+  'extend-volume': 300,
 };
 /** Jobs of one server run one after the other; one of a higher priority goes first and ends the others. */
 export const jobPriority: Readonly<Record<JobKind, number>> = {
@@ -115,6 +126,9 @@ export const jobPriority: Readonly<Record<JobKind, number>> = {
   'detach-interface': 0,
   'snapshot-server': 0,
   'rebuild-server': 0,
+  'attach-volume': 0,
+  'detach-volume': 0,
+  'extend-volume': 0,
 };
 /** Word that wakes conductors to look at the job table. */
 export const JOBS_RING = 'jobs';

@@ -63,6 +63,12 @@ export interface NetworkInfo {
   readonly tag: string | null;
 }
 
+/** A volume of a server, as its row lists it; without an id while it is still to be made. */
+export interface ServerVolume {
+  readonly volumeId: string | null;
+  readonly deleteOnTermination: boolean;
+}
+
 export interface ServerFault {
   readonly code: number;
   readonly message: string;
@@ -93,7 +99,9 @@ export interface Server {
   readonly cellUuid: string;
   readonly epoch: number;
   readonly flavor: Flavor;
+  /** Of a volume-backed server: what its root volume says of its image, without data. */
   readonly image: ImageSnapshot | null;
+  /** Null for a volume-backed server. */
   readonly imageId: string | null;
   readonly keyName: string | null;
   readonly keyData: string | null;
@@ -109,6 +117,7 @@ export interface Server {
   readonly requestedNetworks: RequestedNetworks;
   readonly securityGroups: readonly string[];
   readonly networkInfo: readonly NetworkInfo[];
+  readonly volumes: readonly ServerVolume[];
   readonly schedulerHints: Readonly<Record<string, unknown>>;
   readonly trustedCerts: readonly string[] | null;
   readonly fault: ServerFault | null;

@@ -26,6 +26,7 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   identity: ['identity'],
   image: ['image'],
   network: ['network'],
+  volume: ['volume'],
   'compute-agent': [],
   'console-proxy': [],
 };

@@ -10,6 +10,8 @@ import { imagePolicy } from '../../src/services/image/policy.ts';
 import { routes as imageRoutes } from '../../src/services/image/routes.ts';
 import { networkPolicies } from '../../src/services/network/policy.ts';
 import { networkRoutes } from '../../src/services/network/routes.ts';
+import { volumePolicy } from '../../src/services/volume/policy.ts';
+import { volumeRoutes } from '../../src/services/volume/routes.ts';
 
 /** Routes that answer without a token: version documents, logging in, and changing one's own password by the old one. */
 const OPEN = /^GET \/(versions|v3|v2\.0)?$|^POST \/v3\/auth\/tokens$|^POST \/v3\/users\/:\w+\/password$/;
@@ -19,6 +21,7 @@ const tables: readonly (readonly [string, RouteTable<never>, Readonly<Record<str
   ['identity', identityRoutes, identityPolicy],
   ['image', imageRoutes, imagePolicy],
   ['network', networkRoutes, networkPolicies],
+  ['volume', volumeRoutes, volumePolicy],
 ];
 for (const [name, routes, rules] of tables) {
   test(`each ${name} route asks for a token and names a rule that exists`, () => {

@@ -162,6 +162,7 @@ async function makeServers(db: Database): Promise<string[]> {
         fault: null,
         locked: false,
         lockedReason: null,
+        volumes: [],
         createdAt: 1,
         updatedAt: 1,
       },

@@ -116,6 +116,7 @@ function cloudOf(hosts: readonly Json[], requests: readonly Json[], now: number,
       excludedHosts: [],
       group: null,
       schedulerHints: {},
+      rebuild: false,
       limit: 5,
     };
     return { request, wish: wishOf(request, new Map()), now, options: filterDefaults };

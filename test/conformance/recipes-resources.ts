@@ -73,7 +73,26 @@ const floatingIp = async (world: World): Promise<string> => {
 const volumeSnapshot = async (world: World): Promise<string> => {
   const volume_id = await world.volume();
   const { body } = await world.ask('POST /os-snapshots', { at: '2.1', body: { snapshot: { volume_id, display_name: world.name() } } });
-  return (body as { snapshot: { id: string } }).snapshot.id;
+  const { id } = (body as { snapshot: { id: string } }).snapshot;
+  const end = Date.now() + 20_000;
+  for (;;) {
+    const { snapshot } = (await world.other(`GET /volume/v3/${world.project}/snapshots/${id}`)) as { snapshot: { status: string } };
+    if (snapshot.status === 'available') return id;
+    if (Date.now() > end) throw new Error(`snapshot is ${snapshot.status}`);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+};
+/** A volume that a server has: the samples show one. */
+const volumeInUse = async (world: World): Promise<string> => {
+  const [server, volume] = await Promise.all([world.server(), world.volume()]);
+  await world.ask(`POST /servers/${server}/os-volume_attachments`, { at: '2.1', body: { volumeAttachment: { volumeId: volume } } });
+  const end = Date.now() + 20_000;
+  for (;;) {
+    const shown = (await world.other(`GET /volume/v3/${world.project}/volumes/${volume}`)) as { volume: { status: string } };
+    if (shown.volume.status === 'in-use') return volume;
+    if (Date.now() > end) throw new Error(`volume is ${shown.volume.status}`);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
 };
 const day = () => new Date().toISOString().slice(0, 10);
 
@@ -333,7 +352,7 @@ export const resourceRecipes: Readonly<Record<string, Recipe>> = {
   'os-snapshots:show': async (world) => ({ place: `GET /os-snapshots/${await volumeSnapshot(world)}` }),
   'os-snapshots:delete': async (world) => ({ place: `DELETE /os-snapshots/${await volumeSnapshot(world)}` }),
   'os-volumes:index': async (world) => {
-    await world.volume();
+    await volumeInUse(world);
     return { place: 'GET /os-volumes' };
   },
   'os-volumes:create': (_world, _version, body) => ({
@@ -341,10 +360,10 @@ export const resourceRecipes: Readonly<Record<string, Recipe>> = {
     body: { volume: { ...body.volume, size: 1, availability_zone: 'nova' } },
   }),
   'os-volumes:detail': async (world) => {
-    await world.volume();
+    await volumeInUse(world);
     return { place: 'GET /os-volumes/detail' };
   },
-  'os-volumes:show': async (world) => ({ place: `GET /os-volumes/${await world.volume()}` }),
+  'os-volumes:show': async (world) => ({ place: `GET /os-volumes/${await volumeInUse(world)}` }),
   'os-volumes:delete': async (world) => ({ place: `DELETE /os-volumes/${await world.volume()}` }),
 };
 

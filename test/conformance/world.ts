@@ -180,6 +180,10 @@ export async function openWorld(house: House): Promise<World> {
     },
   };
   const images = (await world.other('GET /image/v2/images')) as { images: { id: string }[] };
+  // Nor do the quotas of volumes bind.
+  await world.other(`PUT /volume/v3/${world.project}/os-quota-sets/${world.project}`, {
+    quota_set: { volumes: -1, gigabytes: -1, snapshots: -1 },
+  });
   world.image = images.images[0]?.id ?? '';
   // Each sample that makes a group leaves one behind: more than a project may have unless told.
   await world.other(`PUT /network/v2.0/quotas/${world.project}`, { quota: { security_group: -1, floatingip: -1 } });

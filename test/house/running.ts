@@ -26,6 +26,7 @@ export interface Client {
   readonly image: Neighbour;
   readonly network: Neighbour;
   readonly identity: Neighbour;
+  readonly volume: Neighbour;
   readonly token: string;
 }
 
@@ -143,6 +144,7 @@ export async function loginAs(base: string, dataDir: string, user: 'admin' | 'de
     image: neighbour({ service: 'image', url: `${base}/image`, token }),
     network: neighbour({ service: 'network', url: `${base}/network`, token }),
     identity: neighbour({ service: 'identity', url: `${base}/identity`, token }),
+    volume: neighbour({ service: 'volume', url: `${base}/volume/v3`, token }),
   };
 }
 

@@ -163,6 +163,7 @@ export const request = (more: Partial<HostRequest> = {}): HostRequest => ({
   excludedHosts: [],
   group: null,
   schedulerHints: {},
+  rebuild: false,
   limit: 5,
   ...more,
 });

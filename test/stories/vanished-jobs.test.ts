@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { volumeClient } from '../../src/clients/volume.ts';
 import { setServer } from '../../src/db/tables/compute/placing.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
@@ -28,6 +29,7 @@ test('a task whose job vanished ends: a build in error with the reason, a delete
       log: silentLog,
       network: house.network,
       images: house.images.conductor,
+      volumes: volumeClient(null),
       options: { ...conductorDefaults, name: 'r', host: 'r' },
       changed: () => {},
     });
@@ -86,6 +88,7 @@ test('idempotency keys are forgotten after their time, not before', async () => 
       log: silentLog,
       network: house.network,
       images: house.images.conductor,
+      volumes: volumeClient(null),
       options,
       changed: () => {},
     });

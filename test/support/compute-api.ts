@@ -1,3 +1,4 @@
+import { volumeClient } from '../../src/clients/volume.ts';
 import type { Database } from '../../src/db/engine.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { type FrontDoor, openFrontDoor } from '../../src/http/front-door.ts';
@@ -64,7 +65,7 @@ export const noNetworking: ComputeApiParts['networking'] = {
 };
 
 /** Neighbours of a cloud without any image, port or address, where every network asked for is fine and consoles are empty; nobody hears the bell. */
-const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'networking' | 'console' | 'diagnostics'> = {
+const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'networking' | 'volumes' | 'console' | 'diagnostics'> = {
   bus: { ring() {} },
   images: {
     show: async () => undefined,
@@ -74,6 +75,7 @@ const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'network
   },
   networks: { validate: async (asked) => asked },
   networking: noNetworking,
+  volumes: volumeClient(null),
   console: async () => '',
   diagnostics: async () => {
     throw new Error('no guest runs here');

@@ -6,6 +6,7 @@ import { network } from './0005-network.ts';
 import { tokenKeys } from './0006-token-keys.ts';
 import { computeNouns } from './0007-compute-nouns.ts';
 import { scheduler } from './0008-scheduler.ts';
+import { volume } from './0009-volume.ts';
 import { networkRouters } from './0010-network.ts';
 import { act } from './0013-act.ts';
 import type { Migration } from './migration.ts';
@@ -22,4 +23,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0008-scheduler': scheduler,
   '0010-network': networkRouters,
   '0013-act': act,
+  '0009-volume': volume,
 };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Database, Query } from '../../db/engine.ts';
 import { insertActions } from '../../db/tables/compute/actions.ts';
+import { insertBlockDevices, type NewBlockDevice } from '../../db/tables/compute/block-devices.ts';
 import { writeChanges } from '../../db/tables/compute/changes.ts';
 import { insertJobs } from '../../db/tables/compute/jobs.ts';
 import { type QuotaShort, quotaLimits, takeQuota } from '../../db/tables/compute/quotas.ts';
@@ -18,6 +19,8 @@ export interface Acceptance {
   readonly min: number;
   readonly max: number;
   readonly tags: readonly string[];
+  /** Rows of a server's own disks. */
+  readonly devices: (serverUuid: string, now: Micros) => readonly NewBlockDevice[];
   readonly groupUuid: string | null;
   readonly build: Omit<BuildServerInput, 'serverUuid'>;
   readonly context: JobContext;
@@ -96,6 +99,8 @@ async function write(tx: Query, db: Database, acceptance: Acceptance, servers: r
   );
   if (acceptance.groupUuid !== null)
     await joinGroup(tx, acceptance.groupUuid, context.projectId, servers, limits.server_group_members ?? -1);
+  const devices = servers.flatMap(({ uuid }) => acceptance.devices(uuid, now));
+  if (devices.length > 0) await insertBlockDevices(tx, devices);
   if (acceptance.tags.length > 0) await insertTags(tx, servers, acceptance.tags);
   await insertActions(
     tx,

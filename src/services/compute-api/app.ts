@@ -14,18 +14,21 @@ import { routes } from './routes.ts';
 import { schedulerDecisionRoutes } from './scheduler-decision-routes.ts';
 import type { ServerParts } from './server-parts.ts';
 import { serverRoutes } from './server-routes.ts';
+import { volumeRoutes, volumesBootRoutes } from './volume-routes.ts';
 
 /** What the compute API needs to run. */
 export type ComputeApiParts = ComputeParts & ServerParts & NetworkingParts;
 
-/** Every route of the API.  Spec: compute api-ref. */
-export const computeRoutes: RouteTable<ComputeApiParts> = {
+const named: RouteTable<ComputeApiParts> = {
   ...routes,
   ...serverRoutes,
   ...networkRoutes,
   ...actRoutes,
+  ...volumeRoutes,
   ...schedulerDecisionRoutes,
 };
+/** Every route of the API.  Spec: compute api-ref. */
+export const computeRoutes: RouteTable<ComputeApiParts> = { ...named, ...volumesBootRoutes(named) };
 
 /** Nova's project_id_regex: a project's id in the URL; what does not look like one is no route. */
 const PROJECT = '/:project_id(^[0-9a-f-]+$)';

@@ -129,6 +129,14 @@ export const keypairStatusesAreProper = since('2.2');
 export const publicFlavorRefusesAccess = since('2.7');
 /** Key pairs of another user can be named by `user_id`. */
 export const keypairsNameTheirUser = since('2.10');
+/** Volumes that several servers may have can be attached. */
+export const volumesAreShared = since('2.60');
+/** Volumes can be attached to shelved servers, and detached from them. */
+export const shelvedTakeVolumes = since('2.20');
+/** Attaching a volume is accepted with 202 and no body. */
+export const attachAnswersEmpty = since('2.101');
+/** What an attachment says of its volume's end can be changed. */
+export const attachmentsAreChanged = since('2.85');
 /** Compute services can be forced down. */
 export const servicesCanBeForcedDown = since('2.11');
 /** Key pair lists have pages. */

@@ -102,6 +102,7 @@ export async function dryRun(parts: ServerParts, call: Call<DryRunBody>): Promis
     excludedHosts: [],
     group: group ? { uuid: group.uuid, policy: group.policy, maxPerHost: group.maxPerHost, hosts: { ...group.hosts } } : null,
     schedulerHints: { ...hints },
+    rebuild: false,
     limit: 5,
   };
   const { count = 1, limit = TABLE } = wish;

@@ -71,3 +71,10 @@ export const historyOutlivesServer = since('2.21');
 export const ownerSeesEvents = since('2.51');
 /** Action lists are paged and can be asked for a span of time. */
 export const actionsArePaged = since('2.58');
+
+const LAST_ALIAS: Version = '2.102';
+/** Until when a route of servers has its other name under `os-volumes_boot`; undefined: never. */
+export const volumesBootUntil = (route: { readonly since?: Version; readonly until?: Version }): Version | undefined => {
+  if (route.since !== undefined && !atLeast(LAST_ALIAS, route.since)) return undefined;
+  return route.until !== undefined && atLeast(LAST_ALIAS, route.until) ? route.until : LAST_ALIAS;
+};

@@ -5,21 +5,20 @@ import { newUuid } from '../../lib/ids.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { serverNotFound } from '../../model/errors-compute.ts';
 import { type BuildServerInput, JOBS_RING } from '../../model/jobs.ts';
-import { CELL_UUID, type ImageSnapshot, powerStates } from '../../model/server.ts';
-import { type Acceptance, accept, bodyHash, findKey, type Idempotency } from './accept.ts';
+import { CELL_UUID, powerStates } from '../../model/server.ts';
+import { type Acceptance, type Accepted, accept, bodyHash, findKey, type Idempotency } from './accept.ts';
 import { descriptionIsOwn } from './server-behaviours.ts';
+import { wishedDisks } from './server-disks.ts';
 import { jobContext } from './server-find.ts';
 import { hostNameOf, nameOf, newPassword, newReservationId } from './server-names.ts';
-import { type Asker, defaultLimits, type ServerImage, type ServerParts } from './server-parts.ts';
+import { type Asker, defaultLimits, type ServerParts } from './server-parts.ts';
 import {
-  checkBlockDevices,
   checkMetadata,
   wishedCounts,
   wishedDestination,
   wishedFiles,
   wishedFlavor,
   wishedHints,
-  wishedImage,
   wishedKey,
   wishedNetworks,
 } from './server-wish.ts';
@@ -38,7 +37,14 @@ export async function createServer(parts: ServerParts, call: Call<ServerCreate>)
   if (earlier) return again(parts, call, wish, earlier.serverUuid, earlier.reservationId);
 
   const acceptance = await resolve(parts, call, wish, idempotency);
-  const accepted = await accept(parts.db, acceptance);
+  let accepted: Accepted;
+  try {
+    accepted = await accept(parts.db, acceptance);
+  } catch (cause) {
+    await acceptance.release();
+    throw cause;
+  }
+  if (!accepted.fresh) await acceptance.release();
   if (!accepted.fresh) return again(parts, call, wish, accepted.serverUuid, accepted.reservationId);
   parts.bus.ring(JOBS_RING);
   const [first] = accepted.servers;
@@ -52,7 +58,7 @@ async function resolve(
   call: Call<ServerCreate>,
   wish: ServerWish,
   idempotency: Idempotency | undefined,
-): Promise<Acceptance> {
+): Promise<Acceptance & { readonly release: () => Promise<void> }> {
   const db = parts.db.read;
   const own = { project_id: call.caller.projectId, user_id: call.caller.userId };
   const { min, max } = wishedCounts(wish);
@@ -60,7 +66,6 @@ async function resolve(
   checkMetadata(wish.metadata ?? {}, limits);
   const injectedFiles = wishedFiles(wish, limits);
   const { zone, ...destination } = await wishedDestination(db, call, wish);
-  checkBlockDevices(call, wish);
   if (wish.trusted_image_certificates) call.allow(own, 'os_compute_api:servers:create:trusted_certs');
   const asked = wishedNetworks(wish, max);
   if (Array.isArray(asked)) call.allow(own, 'os_compute_api:servers:create:attach_network');
@@ -73,7 +78,7 @@ async function resolve(
     userId: call.caller.userId,
     requestId: call.requestId,
   };
-  const image = await wishedImage(parts.images, call, asker, wish.imageRef, flavor);
+  const disks = await wishedDisks(parts, call, wish, { asker, flavor, max });
   const securityGroups = groupsOf(wish);
   const networks = await parts.networks.validate(asked, {
     asker,
@@ -90,8 +95,9 @@ async function resolve(
     ...destination,
   };
   const name = call.legacy ? wish.name.trim() : wish.name;
+  const firstUuid = newUuid();
   const one = (index: number, count: number): NewServer => {
-    const uuid = newUuid();
+    const uuid = index === 0 ? firstUuid : newUuid();
     const ownName = nameOf(name, index, count);
     return {
       uuid,
@@ -111,8 +117,8 @@ async function resolve(
       cellUuid: CELL_UUID,
       epoch: 0,
       flavor,
-      image: snapshotOf(image),
-      imageId: image.id,
+      image: disks.image,
+      imageId: disks.imageId,
       keyName: key?.name ?? null,
       keyData: key?.publicKey ?? null,
       userData: wish.user_data ?? null,
@@ -120,13 +126,14 @@ async function resolve(
       availabilityZone: zone,
       accessIpV4: wish.accessIPv4 ?? null,
       accessIpV6: wish.accessIPv6 ?? null,
-      diskConfig: wish['OS-DCF:diskConfig'] ?? (isTrue(image.properties.auto_disk_config) ? 'AUTO' : 'MANUAL'),
-      rootDeviceName: null,
+      diskConfig: wish['OS-DCF:diskConfig'] ?? (disks.autoDiskConfig ? 'AUTO' : 'MANUAL'),
+      rootDeviceName: disks.rootDeviceName,
       launchIndex: index,
       metadata: wish.metadata ?? {},
       requestedNetworks: networks,
       securityGroups: networks === 'none' ? [] : securityGroups,
       networkInfo: [],
+      volumes: disks.volumes,
       schedulerHints: hints,
       trustedCerts: wish.trusted_image_certificates ?? null,
       fault: null,
@@ -136,7 +143,10 @@ async function resolve(
       updatedAt: now,
     };
   };
+  await disks.reserve(firstUuid);
   return {
+    release: disks.release,
+    devices: disks.rows,
     servers: (count) => Array.from({ length: count }, (_none, index) => one(index, count)),
     min,
     max,
@@ -155,10 +165,6 @@ function groupsOf(wish: ServerWish): string[] {
   const names = (wish.security_groups ?? []).map((group) => group.name ?? '');
   if (names.includes('')) throw invalidInput({ why: "Each of security_groups needs a 'name'." });
   return names.length === 0 ? ['default'] : [...new Set(names)];
-}
-
-function snapshotOf({ status: _status, ...image }: ServerImage): ImageSnapshot {
-  return image;
 }
 
 function keyOf(call: Call<ServerCreate>): Idempotency | undefined {

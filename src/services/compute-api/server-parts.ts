@@ -1,5 +1,6 @@
 import type { Bus } from '../../bus/bus.ts';
 import type { GuestNumbers } from '../../bus/contracts/guest-numbers.ts';
+import type { VolumeClient } from '../../clients/volume.ts';
 import type { Database } from '../../db/engine.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
@@ -67,6 +68,7 @@ export interface ServerParts {
   readonly log: Log;
   readonly images: ImagePort;
   readonly networks: NetworkPort;
+  readonly volumes: VolumeClient;
   /** The newest lines of a server's serial console, all that are kept without `lines`. Throws CloudErrors: conflict when the host does not answer. */
   readonly console: (server: Server, lines: number | null) => Promise<string>;
   /** Numbers of a server's guest. Throws CloudErrors: conflict when the host does not answer. */

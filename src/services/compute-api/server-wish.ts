@@ -3,7 +3,6 @@ import type { Call } from '../../http/call.ts';
 import { isUuid } from '../../lib/ids.ts';
 import { invalidInput } from '../../model/errors.ts';
 import {
-  blockDeviceRefused,
   countsTurned,
   fileContentExceeded,
   fileCountExceeded,
@@ -201,24 +200,6 @@ export function wishedNetworks(wish: ServerWish, servers: number): RequestedNetw
     list.push({ networkId: portId === null ? networkId : null, portId, fixedIp, tag: asked.tag ?? null });
   }
   return list.length === 0 ? 'auto' : list;
-}
-
-/** Block devices may only say what is so anyway: that the image is the local boot disk. Throws blockDeviceRefused. */
-export function checkBlockDevices(call: Call, wish: ServerWish): void {
-  const old = wish.block_device_mapping ?? [];
-  const devices = wish.block_device_mapping_v2 ?? [];
-  if (old.length + devices.length === 0) return;
-  call.allow({ project_id: call.caller.projectId, user_id: call.caller.userId }, 'os_compute_api:servers:create:attach_volume');
-  const [device] = devices;
-  const plain =
-    old.length === 0 &&
-    devices.length === 1 &&
-    device?.source_type === 'image' &&
-    (device.destination_type ?? 'local') === 'local' &&
-    Number(device.boot_index ?? 0) === 0 &&
-    wish.imageRef !== undefined &&
-    device.uuid === wish.imageRef;
-  if (!plain) throw blockDeviceRefused({});
 }
 
 /** Files of `personality`, within their quotas. */

@@ -12,11 +12,12 @@ import { CloudError, rebuildError, type WireError } from '../../model/errors.ts'
 import { groupNotFound, hostDown, noValidHost, triesExhausted } from '../../model/errors-conductor.ts';
 import { amountsOf } from '../../model/resources.ts';
 import type { Server } from '../../model/server.ts';
-import { buildCommand } from './guests.ts';
+import { buildCommand, ownDisks } from './guests.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
 import { explainRefusal } from './refusal.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
+import { guestVolumesOf, readyVolumes } from './server-volumes.ts';
 
 type BuildRun = Run<'build-server'>;
 type Ask = (ask: { request: HostRequest; fresh: boolean }) => Promise<HostAnswer>;
@@ -42,7 +43,7 @@ const LIMIT = 5;
 export function buildServer(parts: ConductorParts): JobSpec<'build-server'> {
   const ask = askScheduler(parts);
   return {
-    steps: [place(ask), build],
+    steps: [place(ask), readyVolumes, build],
     finish: (run) => run.commit(async () => ({ to: 'done' })), // the agent's report ended it already (server-reports.ts)
     async fail(run, cause) {
       const at = run.parts.clock.now();
@@ -130,9 +131,11 @@ const place = (ask: Ask): Step<'build-server'> => ({
               { event: BUILD_EVENT, host, startedAt: at, finishedAt: null, result: null, details: null },
             ]);
           stands = { ...run.server, host, node, epoch, taskState: 'networking' };
+          // Volumes are got ready here first; else the agent can begin at once.
+          if (run.server.volumes.length > 0) return { marks: { place: 'finished' }, notes: { failed: null, tells: 0, action } };
           return {
             to: 'waiting',
-            marks: { place: 'finished', build: 'started' },
+            marks: { place: 'finished', volumes: 'finished', build: 'started' },
             notes: { failed: null, tells: 1, action },
             inMs: options.resendMs,
           };
@@ -141,6 +144,7 @@ const place = (ask: Ask): Step<'build-server'> => ({
       }
       if (!stands) continue;
       run.server = stands;
+      if (stands.volumes.length > 0) return 'finished';
       run.point('place', 'after');
       await tell(run);
       return 'waiting';
@@ -198,7 +202,7 @@ const build: Step<'build-server'> = {
       if (host !== null) await countBuildFailure(tx, db.kind, host, at);
       if (host !== null)
         await unplaceServer(tx, server, host, { vmState: 'building', taskState: 'scheduling', deadline: job.deadline + 60_000_000, at });
-      return { marks: { place: 'undone', build: 'undone' }, notes: { tries, failed: null, tells: 0 } };
+      return { marks: { place: 'undone', volumes: 'undone', build: 'undone' }, notes: { tries, failed: null, tells: 0 } };
     });
     run.server = { ...server, host: null, node: null, taskState: 'scheduling' };
     return 'again';
@@ -234,9 +238,10 @@ async function leaveHost(run: BuildRun, state: { vmState: string; taskState: str
 async function tell(run: BuildRun): Promise<void> {
   const { parts, server, job } = run;
   if (server.host === null) return;
+  const volumes = server.volumes.length > 0 ? await guestVolumesOf(parts.db.read, server.uuid) : [];
   // A lost command is sent again when the job is looked at next: nothing depends on this one.
   await parts.bus
-    .tell(computeAgentContract, 'buildServer', buildCommand(job, server), { host: server.host })
+    .tell(computeAgentContract, 'buildServer', buildCommand(job, server, volumes), { host: server.host })
     .catch((cause) => parts.log.warn({ err: cause, server: server.uuid }, 'a build command could not be sent yet'));
 }
 
@@ -268,7 +273,7 @@ function hostRequest({ job, server, progress }: BuildRun, group: GroupRule | und
   return {
     serverUuid: server.uuid,
     projectId: server.projectId,
-    amounts: amountsOf(server.flavor),
+    amounts: amountsOf(ownDisks(server)),
     ...asked(server),
     extraSpecs: server.flavor.extraSpecs,
     imageProperties: server.image?.properties ?? {},

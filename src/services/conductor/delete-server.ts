@@ -10,6 +10,7 @@ import type { Job, SnapshotServerInput } from '../../model/jobs.ts';
 import type { Server } from '../../model/server.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
+import { dropDevices, letGo } from './server-volumes.ts';
 
 export const DELETE_EVENT = 'compute_terminate_instance';
 
@@ -86,6 +87,7 @@ const release: Step<'delete-server'> = {
   atomic: true,
   async do(run) {
     await run.parts.network.release(run.server.uuid);
+    if (run.server.volumes.length > 0) await letGo(run, run.server, () => true);
     run.point('release', 'middle');
     await run.commit(async (tx) => {
       await endServer(tx, run.job, run.server, run.parts.clock.now());
@@ -97,6 +99,7 @@ const release: Step<'delete-server'> = {
 
 /** The end of a server, in the transaction that ends the job. */
 export async function endServer(tx: Query, job: Pick<Job, 'serverUuid' | 'context'>, server: Server, at: Micros): Promise<void> {
+  if (server.volumes.length > 0) await dropDevices(tx, server.uuid);
   await releaseServer(tx, server, server.flavor, at);
   await closeAction(tx, job, { at, error: null });
 }

@@ -1,4 +1,5 @@
 import type { BuildCommand } from '../../bus/contracts/compute-agent.ts';
+import type { GuestVolume } from '../../hypervisors/driver.ts';
 import type { BuildServerInput, Job } from '../../model/jobs.ts';
 import { guestName, type ImageSnapshot, type Server } from '../../model/server.ts';
 
@@ -6,14 +7,14 @@ import { guestName, type ImageSnapshot, type Server } from '../../model/server.t
 export type Making = Pick<Job, 'uuid' | 'deadline'> & { readonly input: Pick<BuildServerInput, 'adminPass' | 'injectedFiles'> };
 
 /** The command that builds a server on the host it was placed on: all an agent needs, in plain data. */
-export function buildCommand(job: Making, server: Server): BuildCommand {
+export function buildCommand(job: Making, server: Server, volumes: readonly GuestVolume[] = []): BuildCommand {
   const { flavor } = server;
   return {
     jobUuid: job.uuid,
     uuid: server.uuid,
     epoch: server.epoch,
     deadline: job.deadline,
-    guest: guestOf(server),
+    guest: guestOf(server, volumes),
     networks: {
       requested:
         server.requestedNetworks === 'none' || server.requestedNetworks === 'auto'
@@ -40,9 +41,14 @@ export function buildCommand(job: Making, server: Server): BuildCommand {
   };
 }
 
+/** A flavor with the disks it takes of its host: the root of a volume-backed server is no such disk. */
+export const ownDisks = ({ flavor, imageId }: Pick<Server, 'flavor' | 'imageId'>): Server['flavor'] =>
+  imageId === null ? { ...flavor, rootGiB: 0 } : flavor;
+
 /** The guest a server is to be, under its present epoch. */
-export function guestOf(server: Server): BuildCommand['guest'] {
-  const { flavor, image } = server;
+export function guestOf(server: Server, volumes: readonly GuestVolume[] = []): BuildCommand['guest'] {
+  const { image } = server;
+  const flavor = ownDisks(server);
   return {
     uuid: server.uuid,
     name: guestName(server.id),
@@ -55,12 +61,12 @@ export function guestOf(server: Server): BuildCommand['guest'] {
     rootGiB: flavor.rootGiB,
     ephemeralGiB: flavor.ephemeralGiB,
     swapMiB: flavor.swapMiB,
-    image: image && imageRef(image),
+    image: server.imageId === null ? null : image && imageRef(image),
     kernelCommandLine: image?.properties.os_command_line ?? null,
     imageProperties: image?.properties ?? {},
     extraSpecs: flavor.extraSpecs,
     metadata: server.metadata,
-    volumes: [],
+    volumes: [...volumes],
   };
 }
 

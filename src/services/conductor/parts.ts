@@ -1,4 +1,5 @@
 import type { Bus } from '../../bus/bus.ts';
+import type { VolumeClient } from '../../clients/volume.ts';
 import type { Database } from '../../db/engine.ts';
 import type { Clock, Micros } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
@@ -32,6 +33,12 @@ export interface ImagePort {
   /** Backups of a server of one type, in any order. */
   backups(serverUuid: string, type: string): Promise<readonly { readonly id: string; readonly createdAt: Micros }[]>;
 }
+
+/** What the conductor asks of the block storage service. */
+export type VolumePort = Pick<
+  VolumeClient,
+  'create' | 'show' | 'remove' | 'reserve' | 'connect' | 'complete' | 'release' | 'attachmentsOf' | 'rollDetaching'
+>;
 
 export interface ConductorOptions {
   /** Name of this process in leases; must differ between processes. */
@@ -111,6 +118,7 @@ export interface ConductorParts {
   readonly log: Log;
   readonly network: NetworkPort;
   readonly images: ImagePort;
+  readonly volumes: VolumePort;
   readonly options: ConductorOptions;
   readonly onStep?: OnStep;
 }

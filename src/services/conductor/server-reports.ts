@@ -124,6 +124,11 @@ async function record(tx: Query, report: AgentReport, job: Job, server: Server, 
     return 'ended';
   }
   if (job.kind === 'delete-server' && report.kind === 'destroyed') {
+    if (server.volumes.length > 0) {
+      // Its volumes are given back by the job, which asks another service for it.
+      const progress = { ...job.progress, steps: { ...job.progress.steps, destroy: 'finished' as const } };
+      return (await requeueJob(tx, job, progress, at)) ? 'requeued' : 'ignored';
+    }
     if (!(await endJob(tx, job))) return 'ignored';
     await endServer(tx, job, server, at);
     return 'ended';

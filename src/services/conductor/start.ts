@@ -21,6 +21,7 @@ import { died, type JobSpec, openRun, type Parts, runJob } from './run-job.ts';
 import { startSequencer } from './sequencer.ts';
 import { mustOwnHost, noteEvent, recordReports } from './server-reports.ts';
 import { snapshotServer } from './snapshot-server.ts';
+import { attachVolume, detachVolume, extendVolume } from './volume-jobs.ts';
 
 export interface Conductor {
   /** Ends the parts that begin new work, waits for the jobs in hand, and gives the rest back. */
@@ -47,6 +48,9 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
     'detach-interface': detachInterface,
     'snapshot-server': snapshotServer,
     'rebuild-server': rebuildServer,
+    'attach-volume': attachVolume,
+    'detach-volume': detachVolume,
+    'extend-volume': extendVolume,
   };
   const running = new Map<number, Promise<void>>();
   const end = new AbortController();

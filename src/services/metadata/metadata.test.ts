@@ -58,6 +58,7 @@ const server: Server = {
   diskConfig: 'MANUAL',
   rootDeviceName: '/dev/vda',
   launchIndex: 0,
+  volumes: [],
   metadata: { role: 'web' },
   requestedNetworks: 'auto',
   securityGroups: ['default'],

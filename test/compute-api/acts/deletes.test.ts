@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { volumeClient } from '../../../src/clients/volume.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { vmStates } from '../../../src/model/server-states.ts';
@@ -80,6 +81,7 @@ test('no task outlives its deadline: one that nobody works on ends with the reas
     log: silentLog,
     network: house.core.network,
     images: house.core.images.conductor,
+    volumes: volumeClient(null),
     changed: () => {},
     options: { ...conductorDefaults, name: 'r', host: 'r' },
   };

@@ -1,3 +1,4 @@
+import { volumeClient } from '../../../src/clients/volume.ts';
 import { consolePort, diagnosticsPort } from '../../../src/cloud/compute-ports.ts';
 import { openFrontDoor } from '../../../src/http/front-door.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
@@ -48,6 +49,7 @@ export async function openActHouse(more: HouseOptions & { parts?: Partial<Comput
       images: core.images.api,
       networks: { validate: async (asked) => asked },
       networking: noNetworking,
+      volumes: volumeClient(null),
       console: consolePort(bus),
       diagnostics: diagnosticsPort(bus),
       quotas: { instances: -1, cores: -1, ram: -1 },

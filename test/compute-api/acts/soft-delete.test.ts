@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { volumeClient } from '../../../src/clients/volume.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { conductorDefaults } from '../../../src/services/conductor/parts.ts';
@@ -113,6 +114,7 @@ test('after its time it is reclaimed, not before; a restore whose job vanished i
     log: silentLog,
     network: house.core.network,
     images: house.core.images.conductor,
+    volumes: volumeClient(null),
     changed: () => {},
   };
   const reaper = (reclaimSeconds: number) => reap({ ...parts, options: { ...conductorDefaults, name: 'r', host: 'r', reclaimSeconds } });

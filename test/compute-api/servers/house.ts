@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { volumeClient } from '../../../src/clients/volume.ts';
 import { migrate } from '../../../src/db/migrate.ts';
 import { openDatabase } from '../../../src/db/open.ts';
 import { createApp, type Dialect } from '../../../src/http/app.ts';
@@ -117,6 +118,7 @@ export async function openHouse(options: Pick<ServerParts, 'quotas' | 'maxLimit'
     changes: openChangeHub({ db, clock, log: silentLog }),
     images: imagePort,
     networks: networkPort,
+    volumes: volumeClient(null),
     console: async (_server, lines) => {
       const all = ['one\r', 'two', '\u001b[1mthree\ttab'];
       return (lines === null ? all : all.slice(all.length - Math.min(lines, all.length))).join('\n');

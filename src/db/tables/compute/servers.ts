@@ -1,5 +1,5 @@
 import type { Insertable, Selectable } from 'kysely';
-import type { Flavor, ImageSnapshot, NetworkInfo, RequestedNetworks, Server, ServerFault } from '../../../model/server.ts';
+import type { Flavor, ImageSnapshot, NetworkInfo, RequestedNetworks, Server, ServerFault, ServerVolume } from '../../../model/server.ts';
 import type { Query } from '../../engine.ts';
 import { insertRows } from '../../prepared.ts';
 import type { ServersTable } from './tables.ts';
@@ -46,6 +46,7 @@ export function toServer(row: ServerRow): Server {
     requestedNetworks: json<RequestedNetworks>(row.requested_networks),
     securityGroups: json<string[]>(row.security_groups),
     networkInfo: json<NetworkInfo[]>(row.network_info),
+    volumes: json<ServerVolume[]>(row.block_devices),
     schedulerHints: json<Record<string, unknown>>(row.scheduler_hints),
     trustedCerts: row.trusted_certs === null ? null : json<string[]>(row.trusted_certs),
     fault: row.fault === null ? null : json<ServerFault>(row.fault),
@@ -107,7 +108,7 @@ export function newServerRow(server: NewServer, taskDeadline: number | null): In
     requested_networks: JSON.stringify(server.requestedNetworks),
     security_groups: JSON.stringify(server.securityGroups),
     network_info: JSON.stringify(server.networkInfo),
-    block_devices: '[]',
+    block_devices: JSON.stringify(server.volumes),
     scheduler_hints: JSON.stringify(server.schedulerHints),
     trusted_certs: server.trustedCerts === null ? null : JSON.stringify(server.trustedCerts),
     fault: server.fault === null ? null : JSON.stringify(server.fault),

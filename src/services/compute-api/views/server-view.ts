@@ -63,7 +63,9 @@ export function serverView(server: Server, dress: ServerDress) {
     'OS-EXT-STS:power_state': server.powerState,
     'OS-SRV-USG:launched_at': server.launchedAt === null ? null : isoMicros(server.launchedAt),
     'OS-SRV-USG:terminated_at': server.terminatedAt === null ? null : isoMicros(server.terminatedAt),
-    'os-extended-volumes:volumes_attached': [],
+    'os-extended-volumes:volumes_attached': server.volumes.flatMap((one) =>
+      one.volumeId === null ? [] : [{ id: one.volumeId, delete_on_termination: from('2.3', one.deleteOnTermination) }],
+    ),
     'OS-EXT-SRV-ATTR:host': when(extended, server.host),
     'OS-EXT-SRV-ATTR:hypervisor_hostname': when(extended, server.node),
     'OS-EXT-SRV-ATTR:instance_name': when(extended, guestName(server.id)),

@@ -236,6 +236,7 @@ function requestOf(at: number, amounts: Amounts, zone: string | null): HostReque
     excludedHosts: [],
     group: null,
     schedulerHints: {},
+    rebuild: false,
     limit: 1,
   };
 }

@@ -1,0 +1,255 @@
+import type { VolumeInfo } from '../../clients/volume.ts';
+import type { Query } from '../../db/engine.ts';
+import {
+  type BlockDeviceRow,
+  blockDevicesOf,
+  freeDeviceName,
+  insertBlockDevices,
+  refreshShortList,
+  setBlockDevice,
+  volumeDevicesOf,
+} from '../../db/tables/compute/block-devices.ts';
+import { type Call, one, type Reply } from '../../http/call.ts';
+import { before, from } from '../../lib/answer.ts';
+import { newUuid } from '../../lib/ids.ts';
+import { CloudError, invalidInput } from '../../model/errors.ts';
+import {
+  attachmentFieldFixed,
+  deviceNameTaken,
+  multiattachOffloaded,
+  multiattachTooOld,
+  rootVolumeKept,
+  tagOffloaded,
+  volumeAttachedTwice,
+  volumeNotAttached,
+  volumeNotMigrating,
+  volumeUnfit,
+  volumeUnknown,
+} from '../../model/errors-block-devices.ts';
+import { serverWrongState } from '../../model/errors-compute.ts';
+import type { Server } from '../../model/server.ts';
+import { deviceName } from './block-device-wish.ts';
+import { attachAnswersEmpty, attachmentsAreChanged, shelvedTakeVolumes, volumesAreShared } from './microversions.ts';
+import { ownerOf, serverOf } from './server-find.ts';
+import type { ServerParts } from './server-parts.ts';
+import { beginTask, changeServer, mustAllow } from './server-tasks.ts';
+import { isTrue } from './shapes/server-common.ts';
+import type { AttachVolume, UpdateAttachment } from './shapes/volumes.ts';
+
+/** One volume of a server, in its newest form.  Spec: compute api-ref "Show a detail of a volume attachment". */
+const attachmentView = (row: BlockDeviceRow) => ({
+  id: before('2.89', row.volume_id),
+  serverId: row.server_uuid,
+  volumeId: row.volume_id,
+  device: row.device_name,
+  tag: from('2.70', row.tag),
+  delete_on_termination: from('2.79', row.delete_on_termination === 1),
+  attachment_id: from('2.89', row.attachment_id),
+  bdm_uuid: from('2.89', row.uuid),
+});
+const attached = async (db: Query, server: Server) => (await volumeDevicesOf(db, server.uuid)).filter((row) => row.volume_id !== null);
+
+/** A page word as Nova reads it. Throws invalidInput (400). */
+function whole(call: Call, word: 'limit' | 'offset'): number | undefined {
+  const given = one(call, word);
+  if (given === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(given)) throw invalidInput({ why: `${word} must be an integer not less than 0, not '${given.slice(0, 50)}'.` });
+  return Number(given);
+}
+
+export async function listAttachments(parts: ServerParts, call: Call): Promise<Reply> {
+  const server = await serverOf(parts.db.read, call);
+  const rows = await attached(parts.db.read, server);
+  const offset = whole(call, 'offset') ?? 0;
+  const limit = Math.min(whole(call, 'limit') ?? 1000, parts.maxLimit ?? 1000);
+  return { status: 200, body: { volumeAttachments: rows.slice(offset, offset + limit).map(attachmentView) } };
+}
+
+async function deviceOf(parts: ServerParts, call: Call, server: Server): Promise<BlockDeviceRow> {
+  const volume = (call.params.volume ?? '').toLowerCase();
+  const row = (await attached(parts.db.read, server)).find((one) => one.volume_id === volume);
+  if (!row) throw volumeNotAttached({ server: server.uuid, volume: volume.slice(0, 100) });
+  return row;
+}
+
+export async function showAttachment(parts: ServerParts, call: Call): Promise<Reply> {
+  const server = await serverOf(parts.db.read, call);
+  return { status: 200, body: { volumeAttachment: attachmentView(await deviceOf(parts, call, server)) } };
+}
+
+/** The volume as the caller may see it. Throws volumeUnknown (404). */
+async function volumeOf(parts: ServerParts, call: Call, id: string): Promise<VolumeInfo> {
+  try {
+    return await parts.volumes.show(id, call.token === null ? {} : { token: call.token });
+  } catch (cause) {
+    if (cause instanceof CloudError && cause.kind === 'notFound') throw volumeUnknown({ id }, { cause });
+    throw cause;
+  }
+}
+const SHELVED = ['shelved', 'shelved_offloaded'];
+function mustTakeVolumes(call: Call, server: Server, action: 'attachVolume' | 'detachVolume', word: string): void {
+  mustAllow(action, word, server, call);
+  if (SHELVED.includes(server.vmState) && !shelvedTakeVolumes(call.version))
+    throw serverWrongState({ id: server.uuid, action: word, attribute: 'vm_state', value: server.vmState });
+}
+/** The service's refusal in compute's words. */
+const unfit = (cause: unknown) =>
+  cause instanceof CloudError && cause.kind === 'invalid' && cause.code.startsWith('volume.answered')
+    ? volumeUnfit({ why: cause.message.replace(/^Invalid volume: /, '') }, { cause })
+    : cause;
+
+/** Accepts a volume for a server: it is set aside at once, and plugged in by the conductor.
+ *  Throws volumeUnknown (404), 400 for volumes that are not free, 409 for states that take none.  Spec: compute api-ref "Attach a volume to an instance". */
+export async function attachVolume(parts: ServerParts, call: Call<AttachVolume>): Promise<Reply> {
+  const wish = call.body.volumeAttachment;
+  const seen = await serverOf(parts.db.read, call);
+  mustTakeVolumes(call, seen, 'attachVolume', 'attach_volume');
+  const volumeId = wish.volumeId.toLowerCase();
+  const offloaded = seen.vmState === 'shelved_offloaded';
+  if (offloaded && wish.tag !== undefined) throw tagOffloaded({});
+  const wanted = deviceName(wish.device);
+  const volume = await volumeOf(parts, call, volumeId);
+  if (volume.multiattach && !volumesAreShared(call.version)) throw multiattachTooOld({});
+  if (volume.multiattach && offloaded) throw multiattachOffloaded({});
+  if ((await attached(parts.db.read, seen)).some((row) => row.volume_id === volumeId))
+    throw volumeAttachedTwice({ volume: volumeId, server: seen.uuid });
+  const attachment = await parts.volumes.reserve(volumeId, seen.uuid).catch((cause) => {
+    throw unfit(cause);
+  });
+  const device = newUuid();
+  try {
+    await beginTask(parts, call, seen, (server) => {
+      mustTakeVolumes(call, server, 'attachVolume', 'attach_volume');
+      return {
+        taskState: null,
+        actionName: 'attach_volume',
+        kind: 'attach-volume',
+        input: { serverUuid: server.uuid, device },
+        also: async (tx, now) => {
+          const rows = await blockDevicesOf(tx, server.uuid);
+          if (rows.some((row) => row.volume_id === volumeId)) throw volumeAttachedTwice({ volume: volumeId, server: server.uuid });
+          const taken = [...rows.map((row) => row.device_name), server.rootDeviceName ?? '/dev/vda', ...localNames(server)];
+          if (wanted !== null && taken.includes(wanted)) throw deviceNameTaken({ name: wanted });
+          const row = {
+            uuid: device,
+            server_uuid: server.uuid,
+            source_type: 'volume',
+            destination_type: 'volume',
+            boot_index: null,
+            device_name: wanted ?? freeDeviceName(taken),
+            disk_bus: null,
+            device_type: null,
+            guest_format: null,
+            volume_size_gib: volume.sizeGiB,
+            volume_type: null,
+            image_id: null,
+            snapshot_id: null,
+            volume_id: volumeId,
+            attachment_id: attachment,
+            connection: null,
+            delete_on_termination: isTrue(wish.delete_on_termination) ? 1 : 0,
+            tag: wish.tag ?? null,
+            created_at: now,
+            updated_at: null,
+          };
+          await insertBlockDevices(tx, [row]);
+          await refreshShortList(tx, server.uuid);
+        },
+      };
+    });
+  } catch (cause) {
+    await parts.volumes.release(attachment);
+    throw cause;
+  }
+  if (attachAnswersEmpty(call.version)) return { status: 202 };
+  const row = (await attached(parts.db.read, seen)).find((one) => one.uuid === device);
+  const view = {
+    id: volumeId,
+    serverId: seen.uuid,
+    volumeId,
+    device: row?.device_name ?? wanted,
+    tag: from('2.70', wish.tag ?? null),
+    delete_on_termination: from('2.79', isTrue(wish.delete_on_termination)),
+  };
+  return { status: 200, body: { volumeAttachment: view } };
+}
+
+/** Names the guest's own ephemeral and swap disks have. */
+const localNames = ({ flavor }: Server): string[] => {
+  const names: string[] = [];
+  if (flavor.ephemeralGiB > 0) names.push(freeDeviceName(names));
+  if (flavor.swapMiB > 0) names.push(freeDeviceName(names));
+  return names;
+};
+
+/** Accepts that a volume leaves its server. Throws volumeNotAttached (404), rootVolumeKept (400), 409.
+ *  Spec: compute api-ref "Detach a volume from an instance". */
+export async function detachVolume(parts: ServerParts, call: Call): Promise<Reply> {
+  const seen = await serverOf(parts.db.read, call);
+  mustTakeVolumes(call, seen, 'detachVolume', 'detach_volume');
+  const row = await deviceOf(parts, call, seen);
+  const volumeId = row.volume_id ?? '';
+  if (row.boot_index === 0) throw rootVolumeKept({});
+  const offloaded = seen.host === null;
+  if (!offloaded)
+    await parts.volumes.beginDetaching(volumeId).catch((cause) => {
+      throw unfit(cause);
+    });
+  try {
+    await beginTask(parts, call, seen, (server) => {
+      mustTakeVolumes(call, server, 'detachVolume', 'detach_volume');
+      const input = { serverUuid: server.uuid, device: row.uuid };
+      return { taskState: null, actionName: 'detach_volume', kind: 'detach-volume', input };
+    });
+  } catch (cause) {
+    await parts.volumes.rollDetaching(volumeId);
+    throw cause;
+  }
+  return { status: 202 };
+}
+
+/** Swaps a volume for another while the service migrates it, or changes what becomes of it with its server (from 2.85 on).
+ *  Throws volumeNotAttached (404), attachmentFieldFixed (400), volumeNotMigrating (409).  Spec: compute api-ref "Update a volume attachment". */
+export async function updateAttachment(parts: ServerParts, call: Call<UpdateAttachment>): Promise<Reply> {
+  const wish = call.body.volumeAttachment;
+  const server = await serverOf(parts.db.read, call);
+  const row = await deviceOf(parts, call, server);
+  const swaps = wish.volumeId.toLowerCase() !== row.volume_id;
+  if (!swaps && attachmentsAreChanged(call.version)) return keep(parts, server, row, wish);
+  call.allow(ownerOf(server), 'os_compute_api:os-volumes-attachments:swap');
+  mustAllow('swapVolume', 'swap_volume', server, call);
+  if (!swaps) throw volumeUnfit({ why: 'The new volume is the one that is attached already.' });
+  const next = await volumeOf(parts, call, wish.volumeId);
+  if (next.status !== 'available') throw volumeUnfit({ why: `Volume ${next.id} status must be available, but it is ${next.status}.` });
+  throw volumeNotMigrating({ volume: row.volume_id ?? '' });
+}
+
+async function keep(parts: ServerParts, server: Server, row: BlockDeviceRow, wish: UpdateAttachment['volumeAttachment']): Promise<Reply> {
+  const fixed = [
+    ['id', wish.id?.toLowerCase(), row.volume_id],
+    ['serverId', wish.serverId?.toLowerCase(), server.uuid],
+    ['device', wish.device, row.device_name],
+    ['tag', wish.tag, row.tag],
+  ] as const;
+  for (const [field, given, is] of fixed) if (given !== undefined && given !== is) throw attachmentFieldFixed({ field });
+  const flag = wish.delete_on_termination;
+  if (flag !== undefined)
+    await changeServer(parts, server, () => ({
+      set: {},
+      what: 'updated',
+      also: async (tx, now) => {
+        await setBlockDevice(tx, row.uuid, { delete_on_termination: isTrue(flag) ? 1 : 0, updated_at: now });
+        await refreshShortList(tx, server.uuid);
+      },
+    }));
+  return { status: 202 };
+}
+
+/** Begins to let a server's guest see that one of its volumes grew: for the external event volume-extended (2.51). False: it has no such volume. */
+export async function volumeExtended(parts: ServerParts, call: Call, server: Server, volumeId: string): Promise<boolean> {
+  const row = (await attached(parts.db.read, server)).find((one) => one.volume_id === volumeId);
+  if (!row) return false;
+  const input = { serverUuid: server.uuid, device: row.uuid };
+  await beginTask(parts, call, server, () => ({ taskState: null, actionName: 'extend_volume', kind: 'extend-volume', input }));
+  return true;
+}
