@@ -1,4 +1,5 @@
 import type { Database } from '../src/db/engine.ts';
+import { endedStatuses } from '../src/db/tables/compute/migrations.ts';
 import type { GuestInfo } from '../src/hypervisors/driver.ts';
 import { amountsOf } from '../src/model/resources.ts';
 import type { Flavor } from '../src/model/server.ts';
@@ -26,11 +27,30 @@ export async function audit(db: Database, more: Audited): Promise<string[]> {
   const hostOf = new Map(hypervisors.map((row) => [row.uuid, row.host]));
 
   // Claims are those of living servers that stand on a host, and exactly what their flavors take.
+  // A move that has not ended holds a claim of its own on the host it came from.
+  const open = (await q.selectFrom('server_migrations').selectAll().execute()).filter(
+    (row) => !endedStatuses.some((one) => one === row.status),
+  );
+  const moveOf = new Map(open.filter((row) => living.has(row.server_uuid)).map((row) => [row.server_uuid, row]));
+  for (const row of open) {
+    if (!living.has(row.server_uuid)) wrong.push(`migration ${row.id} of ${row.server_uuid}, which is no living server, is ${row.status}`);
+    else if (!more.tasksMayRun && row.status !== 'finished') wrong.push(`migration ${row.id} of ${row.server_uuid} is still ${row.status}`);
+    else if (row.status === 'finished' && !['resized', 'error'].includes(living.get(row.server_uuid)?.vm_state ?? ''))
+      wrong.push(`migration ${row.id} waits for a confirm, its server ${row.server_uuid} is ${living.get(row.server_uuid)?.vm_state}`);
+  }
+  const movers = new Map([...moveOf.values()].map((row) => [row.uuid, row]));
   const allocations = await q.selectFrom('allocations').selectAll().execute();
   const claimed = new Map<string, Record<string, number>>();
   for (const row of allocations) {
     const server = living.get(row.consumer_uuid);
-    if (!server) wrong.push(`allocation of ${row.consumer_uuid}, which is no living server`);
+    const move = movers.get(row.consumer_uuid);
+    if (move) {
+      const old = amountsOf(JSON.parse(move.old_flavor ?? '') as Flavor);
+      if (hostOf.get(row.provider_uuid) !== move.source_host)
+        wrong.push(`migration ${move.id} holds a claim on another host than ${move.source_host}`);
+      if (row.used !== old[row.resource_class as keyof typeof old])
+        wrong.push(`migration ${move.id} claims ${row.used} ${row.resource_class}`);
+    } else if (!server) wrong.push(`allocation of ${row.consumer_uuid}, which is no living server`);
     else if (server.host !== hostOf.get(row.provider_uuid))
       wrong.push(`allocation of ${row.consumer_uuid} on another host than ${server.host}`);
     const own = claimed.get(row.consumer_uuid) ?? {};
@@ -45,7 +65,8 @@ export async function audit(db: Database, more: Audited): Promise<string[]> {
     if (server.host === null && claimed.has(server.uuid)) wrong.push(`server ${server.uuid} without a host has a claim`);
   }
   const consumers = await q.selectFrom('consumers').select('uuid').execute();
-  for (const row of consumers) if (living.get(row.uuid)?.host == null) wrong.push(`consumer ${row.uuid} has no server on a host`);
+  for (const row of consumers)
+    if (living.get(row.uuid)?.host == null && !movers.has(row.uuid)) wrong.push(`consumer ${row.uuid} has no server on a host`);
 
   // What inventories count as used is the sum of the claims, and within the capacity.
   const inventories = await q.selectFrom('inventories').selectAll().execute();
@@ -62,7 +83,11 @@ export async function audit(db: Database, more: Audited): Promise<string[]> {
   const quota = new Map<string, number>();
   for (const server of servers) {
     if (server.soft_deleted_at !== null) continue; // it gave its quota back
-    const flavor = JSON.parse(server.flavor) as Flavor;
+    const own = JSON.parse(server.flavor) as Flavor;
+    const move = moveOf.get(server.uuid);
+    // Of a resize that may still go either way the larger flavor counts.
+    const flavors = [own, ...[move?.old_flavor, move?.new_flavor].flatMap((text) => (text ? [JSON.parse(text) as Flavor] : []))];
+    const flavor = { vcpus: Math.max(...flavors.map((one) => one.vcpus)), memoryMiB: Math.max(...flavors.map((one) => one.memoryMiB)) };
     for (const [name, amount] of Object.entries({ instances: 1, cores: flavor.vcpus, ram: flavor.memoryMiB })) {
       const key = `${server.project_id} ${name}`;
       quota.set(key, (quota.get(key) ?? 0) + amount);
@@ -90,8 +115,10 @@ export async function audit(db: Database, more: Audited): Promise<string[]> {
   for (const group of groups) {
     const byHost = new Map<string, number>();
     for (const member of members) {
-      const host = member.group_uuid === group.uuid ? living.get(member.server_uuid)?.host : undefined;
-      if (host) byHost.set(host, (byHost.get(host) ?? 0) + 1);
+      if (member.group_uuid !== group.uuid) continue;
+      const move = moveOf.get(member.server_uuid);
+      const hosts = new Set([living.get(member.server_uuid)?.host, ...(move ? [move.source_host, move.dest_host] : [])]);
+      for (const host of hosts) if (host) byHost.set(host, (byHost.get(host) ?? 0) + 1);
     }
     for (const row of counters.filter((one) => one.group_uuid === group.uuid)) {
       if (row.members !== (byHost.get(row.host) ?? 0))
@@ -103,7 +130,8 @@ export async function audit(db: Database, more: Audited): Promise<string[]> {
     }
     for (const [host, count] of byHost) wrong.push(`group ${group.name} on ${host}: ${count} there, no counter`);
     const used = counters.filter((one) => one.group_uuid === group.uuid && one.members > 0);
-    if (group.policy === 'affinity' && used.length > 1) wrong.push(`group ${group.name} stands on ${used.length} hosts`);
+    const moving = members.some((member) => member.group_uuid === group.uuid && moveOf.has(member.server_uuid));
+    if (group.policy === 'affinity' && used.length > 1 && !moving) wrong.push(`group ${group.name} stands on ${used.length} hosts`);
   }
 
   // Nothing waits, and no state is without an owner.

@@ -38,9 +38,12 @@ export function portBook(path?: string) {
     renameSync(`${path}.new`, path);
   };
   let next = 10;
+  /** The host each server's ports were bound to last. */
+  const hosts = new Map<string, string | null>();
   return {
     ports,
-    async allocate(wish: { serverUuid: string }): Promise<readonly NetworkInfo[]> {
+    async allocate(wish: { serverUuid: string; host: string }): Promise<readonly NetworkInfo[]> {
+      hosts.set(wish.serverUuid, wish.host);
       const old = ports.get(wish.serverUuid);
       if (old) return old;
       const address = `172.24.${Math.floor(next / 250)}.${(next++ % 250) + 1}`;
@@ -62,6 +65,11 @@ export function portBook(path?: string) {
       keep();
       return made;
     },
+    hosts,
+    async bind(serverUuid: string, host: string | null): Promise<readonly NetworkInfo[]> {
+      hosts.set(serverUuid, host);
+      return ports.get(serverUuid) ?? [];
+    },
     async release(serverUuid: string): Promise<void> {
       ports.delete(serverUuid);
       keep();
@@ -71,7 +79,7 @@ export function portBook(path?: string) {
       const portId = key;
       const known = old.find((port) => port.portId === portId);
       if (known) return known;
-      const [first] = await this.allocate({ serverUuid: newUuid() });
+      const [first] = await this.allocate({ serverUuid: newUuid(), host: '' });
       if (!first) throw new Error('no port was made');
       const made = { ...first, portId };
       ports.set(request.serverUuid, [...old, made]);

@@ -52,6 +52,8 @@ export interface NetworkClient {
   allocate(request: AllocateRequest): Promise<NetworkInfo[]>;
   /** Deletes the ports made for a server and unbinds those the user brought. Safe twice. */
   release(serverUuid: string): Promise<void>;
+  /** Binds a server's ports to another host (null: to none), and answers them. Safe twice. */
+  bind(serverUuid: string, host: string | null): Promise<NetworkInfo[]>;
   /** A server's ports with their fixed and floating addresses, as they are now. */
   portsOf(serverUuid: string): Promise<NetworkInfo[]>;
   /** Names of security groups, in their order by id and once each; ids that are gone are left out. */
@@ -408,6 +410,15 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
       const words = new URLSearchParams(wanted.map((id): [string, string] => ['id', id]));
       const found = (await get<{ security_groups: SecurityGroup[] }>(`/v2.0/security-groups?${words}`)).security_groups;
       return [...new Set(wanted.flatMap((id) => found.find((group) => group.id === id)?.name ?? []))];
+    },
+    async bind(serverUuid, host) {
+      const to = host ?? '';
+      const ports = await Promise.all(
+        (await marked(serverUuid)).map((port) =>
+          (port['binding:host_id'] ?? '') === to ? port : update(port.id, { 'binding:host_id': to }),
+        ),
+      );
+      return Promise.all(ports.sort((a, b) => (markOf(a)?.index ?? 0) - (markOf(b)?.index ?? 0)).map(info));
     },
     async portsOf(serverUuid) {
       return withFloating(await Promise.all((await marked(serverUuid)).map(info)));

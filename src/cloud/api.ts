@@ -131,6 +131,8 @@ export async function startApi(options: {
           return `${at}/v2/images/${id}`;
         }),
         reclaimSeconds: settings.reclaimInterval,
+        resizeToSameHost: settings.resizeToSameHost,
+        shelvedOffloadSeconds: settings.shelvedOffloadTime,
         ...(settings.rescueImage === null ? {} : { rescueImage: settings.rescueImage }),
         networks: networkPort(neighbours.networks),
         networking: neighbours.networks,

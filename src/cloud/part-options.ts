@@ -24,6 +24,8 @@ export const conductorOptions = (
     diskGiB: Math.ceil(settings.reservedHostDisk / 1024),
   },
   reclaimSeconds: settings.reclaimInterval,
+  resizeConfirmSeconds: settings.resizeConfirmWindow,
+  shelvedOffloadSeconds: settings.shelvedOffloadTime,
   crashAt: more.crashAt,
   alone: more.alone ?? false,
 });

@@ -43,6 +43,11 @@ export const commandTooLate = row<Record<string, never>>(
   'unavailable',
   () => 'The compute agent got to this command after its deadline.',
 );
+export const deedGivenUp = row<Record<string, never>>(
+  'agent.deed_given_up',
+  'conflict',
+  () => 'It was given up because somebody asked for that.',
+);
 export const stateDirTaken = row<{ dir: string }>(
   'agent.state_dir_taken',
   'conflict',

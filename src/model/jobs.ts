@@ -2,7 +2,7 @@ import type { Micros } from '../lib/clock.ts';
 import type { JobContext } from './caller.ts';
 import type { WireError } from './errors.ts';
 import type { GuestActionName } from './guest-actions.ts';
-import type { ImageSnapshot, RequestedNetwork } from './server.ts';
+import type { Flavor, ImageSnapshot, RequestedNetwork } from './server.ts';
 
 /** Every kind of durable job with its input: what compute-api writes in accept and the conductor reads. Plain data, no token. */
 export interface JobInputs {
@@ -16,6 +16,15 @@ export interface JobInputs {
   'attach-volume': VolumeJobInput;
   'detach-volume': VolumeJobInput;
   'extend-volume': VolumeJobInput;
+  'move-server': MoveServerInput;
+  'confirm-resize': EndResizeInput;
+  'revert-resize': EndResizeInput;
+  'live-migrate': LiveMigrateInput;
+  'evacuate-server': EvacuateServerInput;
+  'shelve-server': ShelveServerInput;
+  'offload-server': OffloadServerInput;
+  'unshelve-server': UnshelveServerInput;
+  'tidy-host': TidyHostInput;
 }
 export type JobKind = keyof JobInputs;
 
@@ -78,6 +87,61 @@ export interface DetachInterfaceInput {
   readonly serverUuid: string;
   readonly portId: string;
 }
+/** A resize (with a flavor) or a cold migration (without). */
+export interface MoveServerInput {
+  readonly serverUuid: string;
+  /** Row of the move, which is also the consumer that holds the claim on the host it came from. */
+  readonly migrationUuid: string;
+  readonly flavor: Flavor | null;
+  /** Named by the operator; the filters are asked. */
+  readonly host: string | null;
+  /** Whether it may stay where it is. */
+  readonly sameHost: boolean;
+  readonly vmStateBefore: string;
+}
+export interface EndResizeInput {
+  readonly serverUuid: string;
+  readonly migrationUuid: string;
+}
+export interface LiveMigrateInput {
+  readonly serverUuid: string;
+  readonly migrationUuid: string;
+  readonly host: string | null;
+  /** The host is taken as it is; no filter is asked. */
+  readonly force: boolean;
+  readonly vmStateBefore: string;
+}
+export interface EvacuateServerInput extends LiveMigrateInput {
+  /** Leave it stopped on its new host, whatever it was. */
+  readonly stopped: boolean;
+  /** Wiped from the row when the job ends. */
+  readonly adminPass: string | null;
+}
+export interface ShelveServerInput {
+  readonly serverUuid: string;
+  /** Registered for it, still without data; null: its disks are volumes. */
+  readonly imageId: string | null;
+  /** Leave the host at once. */
+  readonly offload: boolean;
+  readonly vmStateBefore: string;
+}
+export interface OffloadServerInput {
+  readonly serverUuid: string;
+}
+export interface UnshelveServerInput {
+  readonly serverUuid: string;
+  readonly vmStateBefore: string;
+  readonly host: string | null;
+  /** Its pin before the request changed it: put back when that fails. */
+  readonly zoneBefore: string | null;
+}
+/** What is left of a server on a host it has gone from. */
+export interface TidyHostInput {
+  readonly serverUuid: string;
+  readonly host: string;
+  /** The owner epoch up to which that host's guest is meant. */
+  readonly epoch: number;
+}
 /** How a step of a job stands. `started` is written before the step has any effect. */
 export type StepMark = 'started' | 'finished' | 'undone';
 /** What is written down of a job on its way. */
@@ -116,6 +180,15 @@ export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = {
   'attach-volume': 300,
   'detach-volume': 300,
   'extend-volume': 300,
+  'move-server': 7200,
+  'confirm-resize': 300,
+  'revert-resize': 3600,
+  'live-migrate': 7200,
+  'evacuate-server': 3600,
+  'shelve-server': 7200,
+  'offload-server': 600,
+  'unshelve-server': 3600,
+  'tidy-host': 600,
 };
 /** Jobs of one server run one after the other; one of a higher priority goes first and ends the others. */
 export const jobPriority: Readonly<Record<JobKind, number>> = {
@@ -129,6 +202,15 @@ export const jobPriority: Readonly<Record<JobKind, number>> = {
   'attach-volume': 0,
   'detach-volume': 0,
   'extend-volume': 0,
+  'move-server': 0,
+  'confirm-resize': 0,
+  'revert-resize': 0,
+  'live-migrate': 0,
+  'evacuate-server': 0,
+  'shelve-server': 0,
+  'offload-server': 0,
+  'unshelve-server': 0,
+  'tidy-host': 0,
 };
 /** Word that wakes conductors to look at the job table. */
 export const JOBS_RING = 'jobs';

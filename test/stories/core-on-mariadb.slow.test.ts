@@ -28,4 +28,10 @@ else {
   await import('../compute-api/acts/snapshots.test.ts');
   await import('../compute-api/acts/soft-delete.test.ts');
   await import('../compute-api/acts/guest-facts.test.ts');
+  await import('../compute-api/moves/resize.test.ts');
+  await import('../compute-api/moves/live-migrate.test.ts');
+  await import('../compute-api/moves/evacuate.test.ts');
+  await import('../compute-api/moves/shelve.test.ts');
+  await import('../compute-api/moves/states.test.ts');
+  await import('../compute-api/moves/moves-fail.test.ts');
 }

@@ -72,16 +72,36 @@ export const conductorContract = {
         reserved: Type.Object({ vcpu: Type.Integer(), memoryMiB: Type.Integer(), diskGiB: Type.Integer() }),
         owned: Type.Array(Owned),
         deleted: Type.Array(Uuid),
+        /** Servers on a move from or to this host: what is here of them stays. */
+        held: Type.Array(Uuid),
       }),
     ),
     /** What stands on this host. Throws staleAgent. */
-    listOwned: ask(Type.Object({ ...sender, known }), Type.Object({ owned: Type.Array(Owned), deleted: Type.Array(Uuid) })),
+    listOwned: ask(
+      Type.Object({ ...sender, known }),
+      Type.Object({ owned: Type.Array(Owned), deleted: Type.Array(Uuid), held: Type.Array(Uuid) }),
+    ),
     /** "I live", with the inventory when it changed. */
     reportHost: tell(Type.Object({ ...sender, at: Micros, report: nullable(HypervisorReportShape) })),
     /** Liveness of a service that has no database of its own. */
     reportService: tell(Type.Object({ host: HostName, binary: Type.String() })),
     /** Where a long deed stands, for the server's task state; may be lost. */
     reportProgress: tell(Type.Object({ ...sender, jobUuid: Uuid, uuid: Uuid, serverEpoch: Type.Integer(), taskState: Type.String() })),
+    /** How far a live migration is, in bytes; may be lost. */
+    reportBytes: tell(
+      Type.Object({
+        ...sender,
+        uuid: Uuid,
+        bytes: Type.Object({
+          memoryTotal: Type.Number(),
+          memoryProcessed: Type.Number(),
+          memoryRemaining: Type.Number(),
+          diskTotal: Type.Number(),
+          diskProcessed: Type.Number(),
+          diskRemaining: Type.Number(),
+        }),
+      }),
+    ),
     /** Something worth showing in a server's history after it was built ('metadata': its first metadata request); may be lost. */
     noteEvent: tell(Type.Object({ ...sender, uuid: Uuid, serverEpoch: Type.Integer(), event: Type.String({ maxLength: 50 }), at: Micros })),
     /** Outcomes, in order; answers one verdict for each. Throws staleAgent. */

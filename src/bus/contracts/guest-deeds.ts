@@ -5,6 +5,10 @@ import { ImageRefShape, NetworkInfoItem, nullable, VolumeShape, Words } from './
 const deed = <A, R>(args: Schema<A>, result: Schema<R>) => ({ args, result });
 const nothing = Type.Object({});
 const graceMs = Type.Integer({ minimum: 0 });
+/** How one host's driver finds what another's offers: understood by drivers of one type only. */
+const Offer = Type.Record(Type.Unknown());
+/** A guest as it shall be on the host that is asked, with its ports bound there. */
+const arriving = { ...buildFields, ports: Type.Array(NetworkInfoItem) };
 
 /** What an agent can be asked to do to a guest, with the shapes of what it is given and what it answers. Every deed is safe to repeat. */
 export const guestDeeds = {
@@ -36,6 +40,27 @@ export const guestDeeds = {
   extendVolume: deed(Type.Object({ volumeId: Type.String(), sizeGiB: Type.Integer() }), nothing),
   /** Makes the guest anew where it stands, with fresh disks; its ports stay. */
   rebuild: deed(Type.Object({ ...buildFields, preserveEphemeral: Type.Boolean() }), nothing),
+  /** Turns the guest off and offers its disks to another host; they are kept here until `dropGuest`, or until it is made here again. */
+  leaveHost: deed(Type.Object({ graceMs }), Type.Object({ offer: Offer })),
+  /** Makes a guest of disks: those another host offers, those that stand here (from a move before), or fresh ones of its image (`imageId`: of another one). */
+  arrive: deed(
+    Type.Object({
+      ...arriving,
+      disks: Type.Enum('offered', 'here', 'fresh'),
+      offer: nullable(Offer),
+      imageId: nullable(Type.String()),
+      start: Type.Boolean(),
+    }),
+    nothing,
+  ),
+  /** Whatever is here of a server: gone, with its disks. Cancels what is being done to it. */
+  dropGuest: deed(nothing, nothing),
+  /** Gets ready to take a running guest over. */
+  prepareIncoming: deed(Type.Object(arriving), Type.Object({ offer: Offer })),
+  /** Sends a running guest to where `prepareIncoming` is ready; what is left here waits for `dropGuest`. */
+  migrateLive: deed(Type.Object({ offer: Offer }), nothing),
+  /** The guest has come: it goes on as it was. */
+  finishIncoming: deed(Type.Object({ paused: Type.Boolean() }), nothing),
   /** Uploads the root disk into an image that exists (queued). */
   snapshot: deed(Type.Object({ imageId: Type.String() }), Type.Object({ sizeBytes: Type.Number() })),
 } as const;

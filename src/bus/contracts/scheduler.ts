@@ -39,7 +39,8 @@ export const HostRequest = Type.Object({
     }),
   ),
   schedulerHints: Type.Record(Type.Unknown()),
-  /** The server stands there already and gets another image: only filters that concern it are asked. */
+  /** The server stands there already and gets another image: only filters that concern it are asked. With a forced host: it is moved there by force,
+   *  and nothing is asked but room. */
   rebuild: Type.Boolean(),
   /** How many hosts to name at most. */
   limit: Type.Integer({ minimum: 1 }),

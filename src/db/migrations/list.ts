@@ -9,6 +9,7 @@ import { scheduler } from './0008-scheduler.ts';
 import { volume } from './0009-volume.ts';
 import { networkRouters } from './0010-network.ts';
 import { act } from './0013-act.ts';
+import { move } from './0014-move.ts';
 import type { Migration } from './migration.ts';
 
 /** Every step of the schema, in the order in which they run. Names never change. */
@@ -24,4 +25,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0010-network': networkRouters,
   '0013-act': act,
   '0009-volume': volume,
+  '0014-move': move,
 };

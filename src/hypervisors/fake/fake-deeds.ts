@@ -3,13 +3,13 @@ import type { Clock } from '../../lib/clock.ts';
 import { guestNotFound, hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestSpec, PowerState } from '../driver.ts';
 import type { FakeGuest } from './fake-journal.ts';
-import type { Deed } from './misbehaviour.ts';
+import type { Deed, Slowly } from './misbehaviour.ts';
 
 /** Hands of the fake driver that its deeds work with. */
 export interface FakeHands {
   readonly clock: Clock;
   /** One deed to one guest at a time, with the trouble it was told to make. */
-  onGuest<T>(deed: Deed, uuid: string, spec: GuestSpec | undefined, work: () => T | Promise<T>): Promise<T>;
+  onGuest<T>(deed: Deed, uuid: string, spec: GuestSpec | undefined, work: () => T | Promise<T>, slowly?: Slowly): Promise<T>;
   /** Throws guestNotFound. */
   alive(uuid: string): FakeGuest;
   keep(guest: FakeGuest): void;
@@ -55,6 +55,7 @@ export function createFakeDeeds(hands: FakeHands): FakeDeeds {
   const change = (deed: Deed, spec: GuestSpec, text: string) =>
     onGuest(deed, spec.uuid, spec, () => keep(tell({ ...alive(spec.uuid), spec }, text)));
   const say = (deed: Deed, uuid: string, text: string) => onGuest(deed, uuid, undefined, () => keep(tell(alive(uuid), text)));
+  const hurries = new Map<string, AbortController>();
   const moved = (guest: FakeGuest) => {
     const memory = guest.spec.memoryMiB * 1024 * 1024;
     const disk = guest.spec.rootGiB * GIB;
@@ -148,15 +149,34 @@ export function createFakeDeeds(hands: FakeHands): FakeDeeds {
     prepareIncoming: (spec) =>
       onGuest('prepareIncoming', spec.uuid, spec, () => {
         const old = disksOf(spec.uuid);
-        if (!old?.disks) keep({ spec, power: null, disks: true, story: [] });
+        if (!old?.disks) keep({ spec, power: 'paused', disks: true, story: [] });
         return { fake: spec.uuid };
       }),
-    migrateLive: (uuid, _offer, _signal, progress) =>
-      onGuest('migrateLive', uuid, undefined, () => {
-        const guest = alive(uuid);
-        progress(moved(guest));
-        keep({ ...tell(guest, 'moved to another host'), power: null });
-      }),
-    async forceMigration() {},
+    migrateLive: (uuid, _offer, signal, progress) =>
+      onGuest(
+        'migrateLive',
+        uuid,
+        undefined,
+        () => {
+          const guest = alive(uuid);
+          signal.throwIfAborted();
+          progress(moved(guest));
+          keep({ ...tell(guest, 'moved to another host'), power: null });
+        },
+        async (slow) => {
+          // A slow migration is somewhere on its way, and can be hurried or given up there.
+          const guest = alive(uuid);
+          const whole = moved(guest);
+          const half = { memoryProcessed: whole.memoryTotal / 2, memoryRemaining: whole.memoryTotal / 2 };
+          progress({ ...whole, ...half, diskProcessed: Math.floor(whole.diskTotal / 2), diskRemaining: Math.ceil(whole.diskTotal / 2) });
+          const hurry = new AbortController();
+          hurries.set(uuid, hurry);
+          await slow(AbortSignal.any([signal, hurry.signal]));
+          hurries.delete(uuid);
+        },
+      ),
+    async forceMigration(uuid) {
+      hurries.get(uuid)?.abort();
+    },
   };
 }

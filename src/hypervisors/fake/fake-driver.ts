@@ -9,7 +9,7 @@ import { guestNotFound, hypervisorFailed, imageCorrupt, imageUnusable } from '..
 import type { Driver, GuestEvent, GuestInfo, GuestSpec, HostInventory, ImageRef, PowerState } from '../driver.ts';
 import { createFakeDeeds } from './fake-deeds.ts';
 import { createFakeJournal, type FakeGuest, type FakeState } from './fake-journal.ts';
-import { createMisbehaviour, type Misbehaviour } from './misbehaviour.ts';
+import { createMisbehaviour, type Misbehaviour, type Slowly } from './misbehaviour.ts';
 
 export interface FakeDriverOptions {
   readonly hostname: string;
@@ -64,8 +64,13 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
     if (guest?.power == null) throw guestNotFound({ uuid });
     return guest;
   };
-  const onGuest = <T>(deed: Parameters<typeof misbehave>[0], uuid: string, spec: GuestSpec | undefined, work: () => T | Promise<T>) =>
-    turns.run(uuid, () => misbehave(deed, spec ?? state.guests.get(uuid)?.spec, work));
+  const onGuest = <T>(
+    deed: Parameters<typeof misbehave>[0],
+    uuid: string,
+    spec: GuestSpec | undefined,
+    work: () => T | Promise<T>,
+    slowly?: Slowly,
+  ) => turns.run(uuid, () => misbehave(deed, spec ?? state.guests.get(uuid)?.spec, work, slowly));
 
   const bootedGuest = (spec: GuestSpec): FakeGuest => {
     const guest = state.guests.get(spec.uuid);

@@ -39,6 +39,8 @@ export interface Trouble {
   /** So many calls take effect, and fail all the same: the caller cannot know. */
   readonly loseReplies?: number;
 }
+/** How a deed that can be hurried spends the time it was told to take: `slow` ends early when its signal aborts. */
+export type Slowly = (slow: (signal: AbortSignal) => Promise<void>) => Promise<void>;
 /** What goes wrong on this host, as data. `loseReplies` at the top counts over all deeds together. */
 export type Misbehaviour = { readonly [deed in Deed]?: Trouble } & { readonly loseReplies?: number };
 
@@ -57,11 +59,12 @@ export function createMisbehaviour(parts: { hostname: string; clock: Clock; misb
     deed: Deed,
     guest: { uuid: string; metadata: Readonly<Record<string, string>> } | undefined,
     work: () => T | Promise<T>,
+    slowly?: Slowly,
   ): Promise<T> => {
     const trouble = misbehaviour[deed];
     const wish = guest?.metadata[`fake:${deed}`];
     const slowMs = (trouble?.slowMs ?? 0) + (wish?.startsWith('slow:') ? Number(wish.slice(5)) || 0 : 0);
-    if (slowMs > 0) await clock.sleep(slowMs);
+    if (slowMs > 0) await (slowly ? slowly((signal) => clock.sleep(slowMs, signal)) : clock.sleep(slowMs));
     if (trouble?.failTimes) {
       const call = (calls.get(deed) ?? 0) + 1;
       calls.set(deed, call);

@@ -165,7 +165,8 @@ export async function undoGuest(parts: AgentParts, command: BuildCommand): Promi
 
 export const commandAmounts = (command: BuildCommand) => amountsOf(command.guest);
 
-const plainGuest = (command: BuildCommand): GuestSpec => ({
+/** A guest without what only its host can add. */
+export const plainGuest = (command: BuildCommand): GuestSpec => ({
   ...command.guest,
   kernel: null,
   ramdisk: null,

@@ -1,9 +1,9 @@
 import type { BuildCommand, DeedCommand, DestroyCommand } from '../../bus/contracts/compute-agent.ts';
 import type { AgentReport, Verdict } from '../../bus/contracts/conductor.ts';
-import type { GuestEvent } from '../../hypervisors/driver.ts';
+import type { GuestEvent, MoveProgress } from '../../hypervisors/driver.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { wireError } from '../../model/errors.ts';
-import { claimRefused, commandTooLate } from '../../model/errors-conductor.ts';
+import { claimRefused, commandTooLate, deedGivenUp } from '../../model/errors-conductor.ts';
 import { buildGuest, commandAmounts, plainNetwork, undoGuest } from './build-guest.ts';
 import { doDeed } from './do-deed.ts';
 import type { Entry, Journal } from './journal.ts';
@@ -16,6 +16,8 @@ export interface Guests {
   build(command: BuildCommand): void;
   destroy(command: DestroyCommand): void;
   deed(command: DeedCommand): void;
+  /** Out of turn: makes a deed in hand give up, or end whatever it costs. */
+  urge(wish: { jobUuid: string; uuid: string; step: string; how: 'abort' | 'force' }): void;
   /** What the hypervisor tells by itself. */
   happened(event: GuestEvent): void;
   settled(report: AgentReport, verdict: Verdict): void;
@@ -29,6 +31,9 @@ export interface Guests {
 
 const STOPPING = new Error('the agent stops');
 const CANCELLED = new Error('the server is deleted');
+/** How far a move that a delete overtook may have raised a guest's epoch above its server's. */
+const MOVE_EPOCHS = 2;
+const GIVEN_UP = new Error('somebody asked it to be given up');
 
 export function createGuests(
   parts: AgentParts,
@@ -37,6 +42,7 @@ export function createGuests(
   outbox: Outbox,
   told: (command: Pick<BuildCommand, 'jobUuid' | 'uuid' | 'epoch'>, taskState: string) => void,
   noted: (command: BuildCommand, event: string) => void,
+  moved: (command: DeedCommand, bytes: MoveProgress) => void,
 ): Guests {
   const { driver, clock, log, options, network } = parts;
   const turns = new Map<string, Promise<void>>();
@@ -45,6 +51,8 @@ export function createGuests(
   const ended = new Map<string, { epoch: number; until: Micros }>();
   /** Deeds in hand: what a guest does by itself meanwhile is their business. */
   const inHand = new Map<string, { readonly key: string; readonly control: AbortController }>();
+  /** Guests that were dropped here: late orders of the same job, or of older ones, must not bring them back. */
+  const dropped = new Map<string, { jobUuid: string; epoch: number; until: Micros }>();
   const slots = createSlots(options.concurrency);
   let stopping = false;
 
@@ -155,11 +163,13 @@ export function createGuests(
     },
     destroy(command) {
       const { uuid, epoch, jobUuid } = command;
-      if (stopping || (journal.get(uuid)?.epoch ?? 0) > epoch) return;
+      // A delete for good also means what a move that it overtook has made of the guest.
+      const upTo = command.releaseNetwork ? epoch + MOVE_EPOCHS : epoch;
+      if (stopping || (journal.get(uuid)?.epoch ?? 0) > upTo) return;
       const startedAt = clock.now();
       for (const [other, end] of ended) if (end.until < startedAt) ended.delete(other);
       const first = !ended.has(uuid);
-      ended.set(uuid, { epoch, until: command.deadline });
+      ended.set(uuid, { epoch: upTo, until: command.deadline });
       building.get(uuid)?.abort(CANCELLED);
       inHand.get(uuid)?.control.abort(CANCELLED);
       const entry = journal.get(uuid);
@@ -182,6 +192,18 @@ export function createGuests(
       const { uuid, epoch, jobUuid, step } = command;
       const key = `${jobUuid} ${step}`;
       if (stopping || inHand.get(uuid)?.key === key) return;
+      const drop = dropped.get(uuid);
+      const end = ended.get(uuid);
+      const makes = command.deed === 'arrive' || command.deed === 'prepareIncoming';
+      if (makes && end && end.epoch >= epoch && end.until >= clock.now()) return;
+      if (command.deed === 'dropGuest') {
+        for (const [other, one] of dropped) if (one.until < clock.now()) dropped.delete(other);
+        if ((journal.get(uuid)?.epoch ?? 0) <= epoch) {
+          dropped.set(uuid, { jobUuid, epoch, until: command.deadline });
+          building.get(uuid)?.abort(CANCELLED);
+          inHand.get(uuid)?.control.abort(CANCELLED);
+        }
+      } else if (drop && drop.until >= clock.now() && (drop.jobUuid === jobUuid || epoch < drop.epoch)) return;
       void inTurn(uuid, async () => {
         const entry = journal.get(uuid);
         const startedAt = clock.now();
@@ -198,6 +220,7 @@ export function createGuests(
             tracker,
             signal: control.signal,
             told: (state) => told(command, state),
+            moved: (bytes) => moved(command, bytes),
           });
           const { power = null, networkInfo = null, phases = [], result } = out;
           done = report('deed', command, startedAt, { step, result, power, networkInfo, phases });
@@ -208,9 +231,10 @@ export function createGuests(
           }
         } catch (cause) {
           // Cancelled by a delete, which does the rest; or stopping: the command is sent again to the next start.
-          if (control.signal.aborted) return;
+          const givenUp = control.signal.reason === GIVEN_UP;
+          if (control.signal.aborted && !givenUp) return;
           log.warn({ err: cause, server: uuid, deed: command.deed }, 'a deed failed');
-          done = report('deed', command, startedAt, { step, error: wireError(cause) });
+          done = report('deed', command, startedAt, { step, error: wireError(givenUp ? deedGivenUp({}, { cause }) : cause) });
         } finally {
           inHand.delete(uuid);
         }
@@ -220,8 +244,15 @@ export function createGuests(
         outbox.add(done);
       });
     },
+    urge({ jobUuid, uuid, step, how }) {
+      const deed = inHand.get(uuid);
+      if (deed?.key !== `${jobUuid} ${step}`) return;
+      if (how === 'abort') deed.control.abort(GIVEN_UP);
+      else void driver.forceMigration(uuid).catch((cause) => log.warn({ err: cause, server: uuid }, 'a migration could not be forced'));
+    },
     happened(event) {
       const entry = journal.get(event.uuid);
+      if ((entry?.until ?? 0) > clock.now()) return; // on the move: the conductor asks for what it wants to know
       // A guest that stops while it is being built or turned off is that work's business.
       if (!entry || inHand.has(event.uuid) || ended.has(event.uuid)) return;
       if (event.kind === 'stopped' && event.reason === 'host-request') return;
@@ -240,7 +271,7 @@ export function createGuests(
         if (entry.report?.jobUuid === said.jobUuid && entry.report.kind === said.kind) journal.drop(said.uuid);
         return;
       }
-      if (verdict === 'stale' && entry.state === 'built')
+      if (verdict === 'stale' && entry.state === 'built' && (entry.until ?? 0) < clock.now())
         void inTurn(said.uuid, async () => {
           if (journal.get(said.uuid)?.epoch !== said.epoch) return;
           log.warn({ server: said.uuid, epoch: said.epoch }, 'a guest is not this host’s any more and is put away');

@@ -24,6 +24,9 @@ export interface Entry {
   readonly report?: AgentReport;
   readonly until?: number;
 }
+/** `until` of what stays until the conductor says otherwise: the other half of a move that has not ended. A built guest with a time before it is not
+ *  compared with what the cloud says until then: it is just coming. */
+export const HELD = Number.MAX_SAFE_INTEGER;
 
 /** One file of JSON lines, appended: each line is all that is known of one guest, and the last line of a guest counts. What was written outlives
  *  `kill -9`; a half line at the end is a write that never was. The file is written anew, without what is gone, when it is opened and as it grows. */

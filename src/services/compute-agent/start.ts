@@ -8,7 +8,7 @@ import { guestNotFound } from '../../model/errors-hypervisor.ts';
 import { powerStates } from '../../model/server.ts';
 import { relayGuest } from './build-guest.ts';
 import { createGuests } from './guests.ts';
-import { openJournal } from './journal.ts';
+import { type Entry, HELD, openJournal } from './journal.ts';
 import { createOutbox } from './outbox.ts';
 import type { AgentParts } from './parts.ts';
 import { createResourceTracker, type Shares } from './resource-tracker.ts';
@@ -39,7 +39,8 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   async function start(): Promise<Agent> {
     const journal = openJournal(options.stateDir, options.durable);
     const tracker = createResourceTracker();
-    for (const entry of journal.all()) if (entry.state === 'building' || entry.state === 'built') tracker.claim(entry.uuid, entry.amounts);
+    for (const entry of journal.all())
+      if (entry.state === 'building' || entry.state === 'built' || entry.until === HELD) tracker.claim(entry.uuid, entry.amounts);
     let fenced = false;
     const sender = () => ({ host: options.host, hostUuid: state.identity().hostUuid, epoch: state.identity().epoch });
     const fence = (cause: unknown) => {
@@ -63,11 +64,14 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         const note = { ...sender(), uuid: command.uuid, serverEpoch: command.epoch, event, at: clock.now() };
         bus.tell(conductorContract, 'noteEvent', note).catch(() => undefined); // a line in the history, no more
       },
+      ({ uuid }, bytes) => {
+        bus.tell(conductorContract, 'reportBytes', { ...sender(), uuid, bytes: { ...bytes } }).catch(() => undefined); // only news for the impatient
+      },
     );
 
     await driver.start();
     let inventory = await driver.inventory();
-    const { shares, owned, deleted } = await register(
+    const { shares, owned, deleted, held } = await register(
       parts,
       state,
       inventory,
@@ -75,11 +79,22 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       parts.signal ? AbortSignal.any([end.signal, parts.signal]) : end.signal,
     );
     tracker.limit(inventory, shares);
-    await reconcile(owned, deleted, true);
+    await reconcile(owned, deleted, held, clock.now(), true);
     const unlisten = driver.onEvent((event) => guests.happened(event));
 
+    /** Whether a guest is on its way here: its move has not ended. One that came while the question was on its way is not in the answer. */
+    function comesHere(entry: Entry, held: readonly string[], askedAt: number): boolean {
+      if (entry.state !== 'built' || (entry.until ?? 0) <= clock.now()) return false;
+      return held.includes(entry.uuid) || (entry.report?.finishedAt ?? 0) > askedAt;
+    }
     /** Brings what is here in line with what the cloud says stands here. */
-    async function reconcile(owned: readonly Owned[], deleted: readonly string[], starting: boolean): Promise<void> {
+    async function reconcile(
+      owned: readonly Owned[],
+      deleted: readonly string[],
+      held: readonly string[],
+      askedAt: number,
+      starting: boolean,
+    ): Promise<void> {
       const standing = new Map(owned.map((one) => [one.uuid, one]));
       const running = new Map((await driver.guests()).map((guest) => [guest.uuid, guest]));
       for (const guest of running.values())
@@ -89,8 +104,13 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         const own = standing.get(entry.uuid);
         if (entry.state === 'parked') {
           if (deleted.includes(entry.uuid) || (entry.until ?? 0) < clock.now()) await guests.putAway(entry, 'drop');
+          // A move that went no further and whose job is over: the guest is this host's as before, turned off.
+          else if (own?.epoch === entry.epoch && own.taskState === null) journal.put({ ...withoutUntil(entry), state: 'built' });
+          else if (entry.until === HELD && own === undefined && !held.includes(entry.uuid)) await guests.putAway(entry, 'keep'); // a move that ended while nobody could tell this host
         } else if (entry.state === 'failed' || entry.state === 'destroyed') {
           if (entry.report) outbox.add(entry.report);
+        } else if (own?.epoch !== entry.epoch && comesHere(entry, held, askedAt) && !deleted.includes(entry.uuid)) {
+          // The conductor has not written it down yet.
         } else if (own?.epoch !== entry.epoch) {
           // Half-made ones leave nothing worth keeping; a whole one may be the only copy of its disks until its new host has it.
           const keep = entry.state === 'built' && !deleted.includes(entry.uuid);
@@ -125,8 +145,9 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     }
     const sync = async () => {
       const known = journal.all().map((entry) => entry.uuid);
+      const askedAt = clock.now();
       const answer = await bus.ask(conductorContract, 'listOwned', { ...sender(), known }, { timeoutMs: options.askMs });
-      await reconcile(answer.owned, answer.deleted, false);
+      await reconcile(answer.owned, answer.deleted, answer.held, askedAt, false);
     };
 
     const stopServing = await bus.serve(
@@ -135,6 +156,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         buildServer: async (command) => guests.build(command),
         destroyServer: async (command) => guests.destroy(command),
         doDeed: async (command) => guests.deed(command),
+        urgeDeed: async (wish) => guests.urge(wish),
         async consoleOutput({ uuid, maxBytes }) {
           return { data: (await driver.consoleOutput(uuid, maxBytes)).toString('base64') };
         },
@@ -201,6 +223,8 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   }
 }
 
+const withoutUntil = ({ until: _until, ...entry }: Entry): Entry => entry;
+
 const hypervisorReport = ({ driver, options, metrics }: AgentParts, inventory: HostInventory) => ({
   hypervisorHostname: inventory.hypervisorHostname,
   hypervisorType: driver.type,
@@ -225,7 +249,7 @@ async function register(
   inventory: HostInventory,
   known: string[],
   signal: AbortSignal,
-): Promise<{ shares: Shares; owned: Owned[]; deleted: string[] }> {
+): Promise<{ shares: Shares; owned: Owned[]; deleted: string[]; held: string[] }> {
   const { bus, clock, log, options } = parts;
   const { hostUuid, epoch } = state.identity();
   const bootId = state.identity().bootId ?? newUuid();
@@ -235,7 +259,7 @@ async function register(
     try {
       const answer = await bus.ask(conductorContract, 'registerHost', question, { timeoutMs: options.askMs });
       state.keepIdentity({ hostUuid, epoch: answer.epoch, bootId: null });
-      return { shares: answer, owned: answer.owned, deleted: answer.deleted };
+      return { shares: answer, owned: answer.owned, deleted: answer.deleted, held: answer.held };
     } catch (cause) {
       if (!(cause instanceof CloudError) || cause.kind !== 'unavailable' || signal.aborted) throw cause;
       log.warn({ err: cause }, 'no conductor answers yet; asked again');

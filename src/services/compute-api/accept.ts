@@ -41,7 +41,7 @@ export type Accepted =
   | { readonly fresh: false; readonly serverUuid: string; readonly reservationId: string };
 
 /** Rolls the transaction back when a counter was short. */
-class Short extends Error {
+export class Short extends Error {
   readonly short: QuotaShort;
   constructor(short: QuotaShort) {
     super('quota is short');

@@ -7,6 +7,7 @@ import { computePolicyRules } from '../../model/policy-rules.ts';
 import { actRoutes } from './act-routes.ts';
 import { computeDialect } from './dialect.ts';
 import { computeMicroversions } from './microversions.ts';
+import { moveRoutes } from './move-routes.ts';
 import { networkRoutes } from './network-routes.ts';
 import type { NetworkingParts } from './networking.ts';
 import type { ComputeParts } from './parts.ts';
@@ -23,6 +24,7 @@ const named: RouteTable<ComputeApiParts> = {
   ...routes,
   ...serverRoutes,
   ...networkRoutes,
+  ...moveRoutes,
   ...actRoutes,
   ...volumeRoutes,
   ...schedulerDecisionRoutes,

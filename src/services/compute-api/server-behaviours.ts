@@ -78,3 +78,15 @@ export const volumesBootUntil = (route: { readonly since?: Version; readonly unt
   if (route.since !== undefined && !atLeast(LAST_ALIAS, route.since)) return undefined;
   return route.until !== undefined && atLeast(LAST_ALIAS, route.until) ? route.until : LAST_ALIAS;
 };
+/** Evacuations to a named host are checked by the scheduler unless forced, before: never. */
+export const evacuationAsksScheduler = since('2.29');
+/** Evacuate finds out about shared storage by itself, and answers no password. */
+export const evacuationKeepsPassword = since('2.14');
+/** Evacuated servers are left stopped. */
+export const evacuatedStayStopped = since('2.95');
+/** Live migrations to a named host are checked by the scheduler unless forced, before: never. */
+export const liveMigrationAsksScheduler = since('2.30');
+/** Live migrations can be aborted before they run. */
+export const queuedMigrationsCanBeAborted = since('2.65');
+/** Lists of migrations have pages, the newest first. */
+export const migrationsArePaged = since('2.59');

@@ -77,7 +77,7 @@ async function begin(parts: ServerParts, call: Call, seen: Server, wanted: Wante
 }
 
 /** Throws the image service's refusals; its quotas are a 403 here, as in Nova. */
-async function register(parts: ServerParts, call: Call, wish: NewImage): Promise<string> {
+export async function register(parts: ServerParts, call: Call, wish: NewImage): Promise<string> {
   try {
     return await parts.images.create(wish, askerOf(call));
   } catch (cause) {

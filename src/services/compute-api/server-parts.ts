@@ -83,6 +83,10 @@ export interface ServerParts {
   readonly reclaimSeconds?: number;
   /** Image that rescues when the request names none; the server's own when absent. */
   readonly rescueImage?: string;
+  /** Nova's allow_resize_to_same_host; false when absent. */
+  readonly resizeToSameHost?: boolean;
+  /** Nova's shelved_offload_time: only 0 makes a shelved server leave its host at once. 0 when absent. */
+  readonly shelvedOffloadSeconds?: number;
   /** Nova's [api] enable_instance_password; true when absent. */
   readonly showPasswords?: boolean;
 }

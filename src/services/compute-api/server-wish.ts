@@ -132,7 +132,7 @@ export async function wishedDestination(db: Query, call: Call, wish: ServerWish)
     if (hypervisor !== null) query = query.where('hypervisor_hostname', '=', hypervisor);
     if (!(await query.executeTakeFirst())) throw hostUnknown({ host: host ?? hypervisor ?? '' });
   }
-  if (zone !== null && zone !== DEFAULT_ZONE && !(await zoneExists(db, zone))) throw zoneUnknown({ zone });
+  if (zone !== null) await mustBeZone(db, zone);
   return { zone, forcedHost, forcedNode, requestedHost, requestedHypervisor };
 }
 
@@ -244,4 +244,9 @@ export async function wishedHints(
     .executeTakeFirst();
   if (!group || group.project_id !== call.caller.projectId) throw groupUnknown({ id: id.slice(0, 100) });
   return { hints, groupUuid: group.uuid };
+}
+
+/** Throws zoneUnknown (400). */
+export async function mustBeZone(db: Query, zone: string): Promise<void> {
+  if (zone !== DEFAULT_ZONE && !(await zoneExists(db, zone))) throw zoneUnknown({ zone });
 }

@@ -1,9 +1,11 @@
 import { computeAgentContract } from '../../bus/contracts/compute-agent.ts';
 import type { AgentReport } from '../../bus/contracts/conductor.ts';
 import type { DeedArgs, DeedName, DeedResult } from '../../bus/contracts/guest-deeds.ts';
+import type { Query } from '../../db/engine.ts';
 import { findAction, insertEvents } from '../../db/tables/compute/actions.ts';
 import { findHost, isUp } from '../../db/tables/compute/hosts.ts';
 import { type ServerSet, setServer } from '../../db/tables/compute/placing.ts';
+import type { Micros } from '../../lib/clock.ts';
 import { rebuildError, type WireError } from '../../model/errors.ts';
 import { hostDown } from '../../model/errors-conductor.ts';
 import type { JobKind } from '../../model/jobs.ts';
@@ -22,6 +24,10 @@ export interface DeedAsk<D extends DeedName> {
   readonly event?: string;
   /** Written in the transaction in which the deed is asked for the first time. */
   readonly set?: ServerSet;
+  /** What else is written in that transaction. */
+  readonly also?: (tx: Query, at: Micros) => Promise<void>;
+  /** Last moment at which the agent may begin; the job's own when absent. */
+  readonly deadline?: Micros;
   /** Asked in an undo, or inside a step that is marked otherwise: no mark is written. */
   readonly unmarked?: true;
   /** Ask also a host that seems down: it may be the deed's last chance. */
@@ -69,6 +75,7 @@ export async function askDeed<K extends JobKind, D extends DeedName>(run: Run<K>
   await run.commit(async (tx) => {
     if (tells === 1) {
       if (ask.set) await setServer(tx, server, ask.set, { what: 'task', at });
+      await ask.also?.(tx, at);
       const action = ask.event === undefined ? undefined : await findAction(tx, server.uuid, job.context.requestId);
       const event = { event: ask.event ?? '', host, startedAt: at, finishedAt: null, result: null, details: null };
       if (action !== undefined) await insertEvents(tx, action, [event]);
@@ -81,7 +88,15 @@ export async function askDeed<K extends JobKind, D extends DeedName>(run: Run<K>
     };
   });
   run.point(ask.step, 'middle');
-  const command = { jobUuid: job.uuid, uuid: server.uuid, epoch, deadline: job.deadline, step: ask.step, deed: ask.deed, args: ask.args };
+  const command = {
+    jobUuid: job.uuid,
+    uuid: server.uuid,
+    epoch,
+    deadline: ask.deadline ?? job.deadline,
+    step: ask.step,
+    deed: ask.deed,
+    args: ask.args,
+  };
   await parts.bus
     .tell(computeAgentContract, 'doDeed', command, { host })
     .catch((cause) => parts.log.warn({ err: cause, server: server.uuid, deed: ask.deed }, 'a command could not be sent yet'));

@@ -8,13 +8,23 @@ export type Making = Pick<Job, 'uuid' | 'deadline'> & { readonly input: Pick<Bui
 
 /** The command that builds a server on the host it was placed on: all an agent needs, in plain data. */
 export function buildCommand(job: Making, server: Server, volumes: readonly GuestVolume[] = []): BuildCommand {
-  const { flavor } = server;
   return {
     jobUuid: job.uuid,
     uuid: server.uuid,
     epoch: server.epoch,
     deadline: job.deadline,
     guest: guestOf(server, volumes),
+    ...instanceOf(server, job.input),
+  };
+}
+
+/** What a guest is told of itself and its networks. */
+export function instanceOf(
+  server: Server,
+  secrets: Pick<Job<'build-server'>['input'], 'adminPass' | 'injectedFiles'>,
+): Pick<BuildCommand, 'networks' | 'configDrive' | 'instance'> {
+  const { flavor } = server;
+  return {
     networks: {
       requested:
         server.requestedNetworks === 'none' || server.requestedNetworks === 'auto'
@@ -32,8 +42,8 @@ export function buildCommand(job: Making, server: Server, volumes: readonly Gues
       keyName: server.keyName,
       keyData: server.keyData,
       userData: server.userData,
-      adminPass: job.input.adminPass,
-      injectedFiles: [...job.input.injectedFiles],
+      adminPass: secrets.adminPass,
+      injectedFiles: [...secrets.injectedFiles],
       reservationId: server.reservationId,
       flavorName: flavor.name,
       imageId: server.imageId,

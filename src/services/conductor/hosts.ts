@@ -14,6 +14,7 @@ import {
   touchService,
   updateHost,
 } from '../../db/tables/compute/hosts.ts';
+import { heldOn } from '../../db/tables/compute/migrations.ts';
 import { setInventories } from '../../db/tables/placement/inventories.ts';
 import { hostTaken, staleAgent } from '../../model/errors-conductor.ts';
 import type { Parts } from './run-job.ts';
@@ -114,7 +115,10 @@ export async function listOwned({ db }: Parts, ask: Input<Messages['listOwned']>
 }
 
 /** What stands on a host, and which of the guests its agent knows belong to servers that are gone. */
-async function standing(db: Query, ask: { host: string; known: readonly string[] }): Promise<{ owned: Owned[]; deleted: string[] }> {
+async function standing(
+  db: Query,
+  ask: { host: string; known: readonly string[] },
+): Promise<{ owned: Owned[]; deleted: string[]; held: string[] }> {
   const rows = await db
     .selectFrom('servers')
     .select(['uuid', 'epoch', 'vm_state', 'task_state', 'power_state'])
@@ -136,5 +140,5 @@ async function standing(db: Query, ask: { host: string; known: readonly string[]
     const alive = await db.selectFrom('servers').select('uuid').where('uuid', 'in', part).where('deleted', '=', 0).execute();
     deleted.push(...part.filter((uuid) => !alive.some((row) => row.uuid === uuid)));
   }
-  return { owned, deleted };
+  return { owned, deleted, held: await heldOn(db, ask.host) };
 }

@@ -12,6 +12,8 @@ import type { NotificationOptions } from './notifications/notifier.ts';
 export interface NetworkPort {
   /** Deletes the ports we made for a server and lets go of those the user brought. Safe twice. */
   release(serverUuid: string): Promise<void>;
+  /** Binds a server's ports to the host it goes to (null: to none), and answers them. Safe twice. */
+  bind(serverUuid: string, host: string | null): Promise<readonly NetworkInfo[]>;
   /** Makes one more port of a server, or takes up one the user brought. Safe to repeat with the same key; `index`: for the order of its ports. */
   attach(request: AttachPort, wish: RequestedNetwork, place: { readonly index: number; readonly key: string }): Promise<NetworkInfo>;
   /** Gives one port of a server back as `release` does all. Safe twice. */
@@ -77,6 +79,12 @@ export interface ConductorOptions {
   readonly keepIdempotencyKeys: number;
   /** Softly deleted servers go for good after so many seconds; 0: never by themselves.  Spec: reclaim_instance_interval. */
   readonly reclaimSeconds: number;
+  /** An unconfirmed resize is confirmed after so many seconds; 0: never by itself.  Spec: resize_confirm_window. */
+  readonly resizeConfirmSeconds: number;
+  /** A shelved server leaves its host after so many seconds; -1: never by itself (0: at once, by the API).  Spec: shelved_offload_time. */
+  readonly shelvedOffloadSeconds: number;
+  /** How often those two are looked at.  Spec: shelved_poll_interval. */
+  readonly movesMs: number;
   /** Tests end the process there: 'build-server.place.middle'. */
   readonly crashAt: string | null;
 }
@@ -99,6 +107,9 @@ export const conductorDefaults: Omit<ConductorOptions, 'name' | 'host'> = {
   keepFailedJobs: 86_400,
   keepIdempotencyKeys: 7 * 86_400,
   reclaimSeconds: 0,
+  resizeConfirmSeconds: 0,
+  shelvedOffloadSeconds: 0,
+  movesMs: 10_000,
   crashAt: null,
 };
 

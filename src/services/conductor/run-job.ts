@@ -156,5 +156,6 @@ function mustBeInTime<K extends JobKind>(spec: JobSpec<K>, run: Run<K>): void {
 
 /** Thrown by tests from `onStep`: this conductor does nothing more for the job, as if it had died. */
 export const died = new CloudError('job.died', 'internal', 'the conductor died here');
-const leaves = (cause: unknown) =>
+/** What makes a conductor leave a job to whoever comes next. */
+export const leaves = (cause: unknown) =>
   cause === died || (cause instanceof CloudError && (cause.code === 'job.lease_lost' || cause.code.startsWith('database.')));

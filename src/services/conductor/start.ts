@@ -1,5 +1,6 @@
 import { conductorContract } from '../../bus/contracts/conductor.ts';
 import { endLeases, handBackJob, handBackJobs, renewLeases, takeJobs } from '../../db/tables/compute/jobs.ts';
+import { openMigrations, setMigration } from '../../db/tables/compute/migrations.ts';
 import { setServer } from '../../db/tables/compute/placing.ts';
 import { toServer } from '../../db/tables/compute/servers.ts';
 import { every } from '../../lib/clock.ts';
@@ -9,18 +10,27 @@ import type { Server } from '../../model/server.ts';
 import { goesOn } from '../../model/server-states.ts';
 import { actOnServer } from './act-on-server.ts';
 import { buildServer } from './build-server.ts';
+import { confirmResize } from './confirm-resize.ts';
 import { deleteServer } from './delete-server.ts';
+import { evacuateServer } from './evacuate-server.ts';
 import { listOwned, registerHost, reportHost, reportService } from './hosts.ts';
 import { attachInterface, detachInterface } from './interfaces.ts';
+import { liveMigrate } from './live-migrate.ts';
+import { moveServer } from './move-server.ts';
+import { lookAtMoves } from './move-timers.ts';
 import { startNotifier } from './notifications/notifier.ts';
 import { closeAction } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
 import { reap } from './reaper.ts';
 import { rebuildServer } from './rebuild-server.ts';
+import { revertResize } from './revert-resize.ts';
 import { died, type JobSpec, openRun, type Parts, runJob } from './run-job.ts';
 import { startSequencer } from './sequencer.ts';
 import { mustOwnHost, noteEvent, recordReports } from './server-reports.ts';
+import { offloadServer, shelveServer } from './shelve-server.ts';
 import { snapshotServer } from './snapshot-server.ts';
+import { tidyHost } from './tidy-host.ts';
+import { unshelveServer } from './unshelve-server.ts';
 import { attachVolume, detachVolume, extendVolume } from './volume-jobs.ts';
 
 export interface Conductor {
@@ -51,6 +61,15 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
     'attach-volume': attachVolume,
     'detach-volume': detachVolume,
     'extend-volume': extendVolume,
+    'move-server': moveServer,
+    'confirm-resize': confirmResize,
+    'revert-resize': revertResize,
+    'live-migrate': liveMigrate,
+    'evacuate-server': evacuateServer,
+    'shelve-server': shelveServer,
+    'offload-server': offloadServer,
+    'unshelve-server': unshelveServer,
+    'tidy-host': tidyHost,
   };
   const running = new Map<number, Promise<void>>();
   const end = new AbortController();
@@ -149,6 +168,13 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
       });
       sequencer.wake();
     },
+    async reportBytes(tell) {
+      await db.transaction(async (tx) => {
+        await mustOwnHost(tx, tell);
+        const [move] = await openMigrations(tx, tell.uuid, 'live-migration');
+        if (move?.sourceHost === tell.host) await setMigration(tx, move.uuid, { progress: JSON.stringify(tell.bytes) }, clock.now());
+      });
+    },
     noteEvent: (tell) => noteEvent(parts, tell),
     recordReports: async (ask) => ({ verdicts: await recordReports(parts, ask, ask.reports) }),
   });
@@ -167,6 +193,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
       failed('leases could not be renewed'),
     ),
     every(clock, 30_000, end.signal, () => reap(parts), failed('the reaper failed')),
+    every(clock, options.movesMs, end.signal, () => lookAtMoves(parts), failed('moves could not be looked at')),
     every(clock, 10_000, end.signal, () => reportService(parts, { host: options.host, binary: 'nova-conductor' }), failed('liveness')),
   ];
 

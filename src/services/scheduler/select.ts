@@ -27,7 +27,9 @@ export function selectHosts(columns: HostColumns, rules: Rules, ask: LiveAsk, se
   for (const host of columns.hosts) if (passesStages(columns, host, request, simple)) left.push(host);
   const counts: DecisionReasons['filters'] = [{ name: 'Resources', before: columns.hosts.length, after: left.length, reasons: [] }];
   // A forced host is taken as it is: no filter is asked, as in Nova; placement's answers count all the same.
-  for (const filter of isForced(request) ? rules.prefilters : [...rules.prefilters, ...rules.filters]) {
+  // A server that stands somewhere and is moved by force asks for nothing but room.
+  const prefilters = isForced(request) && request.rebuild ? [] : rules.prefilters;
+  for (const filter of isForced(request) ? prefilters : [...prefilters, ...rules.filters]) {
     if (left.length === 0) break;
     const before = left.length;
     if (isAsked(filter, ask)) left = left.filter((host) => judged(filter, host, ask).ok);

@@ -18,25 +18,30 @@ export async function openActHouse(more: HouseOptions & { parts?: Partial<Comput
   const core = await openHouse({ hosts: 1, conductor: { pollMs: 20, resendMs: 100 }, ...options });
   core.images.add({ id: IMAGE, name: 'tiny', properties: { hw_disk_bus: 'virtio', img_signature: 'x' } });
   const { db, bus } = core;
+  const flavors = [
+    { flavorid: '1', name: 'm1.tiny', vcpus: 1, memory_mib: 512, root_gib: 2 },
+    { flavorid: '2', name: 'm1.large', vcpus: 4, memory_mib: 2048, root_gib: 4 },
+    { flavorid: '3', name: 'm1.thin', vcpus: 1, memory_mib: 256, root_gib: 2 },
+    { flavorid: '4', name: 'm1.short', vcpus: 1, memory_mib: 512, root_gib: 1 },
+    { flavorid: '5', name: 'm1.diskless', vcpus: 1, memory_mib: 512, root_gib: 0 },
+  ];
   await db.transaction((tx) =>
     tx
       .insertInto('flavors')
-      .values({
-        flavorid: '1',
-        name: 'm1.tiny',
-        vcpus: 1,
-        memory_mib: 512,
-        root_gib: 2,
-        ephemeral_gib: 0,
-        swap_mib: 0,
-        rxtx_factor: 1,
-        is_public: 1,
-        disabled: 0,
-        description: null,
-        extra_specs: '{}',
-        created_at: 1,
-        updated_at: null,
-      })
+      .values(
+        flavors.map((flavor) => ({
+          ...flavor,
+          ephemeral_gib: 0,
+          swap_mib: 0,
+          rxtx_factor: 1,
+          is_public: 1,
+          disabled: 0,
+          description: null,
+          extra_specs: '{}',
+          created_at: 1,
+          updated_at: null,
+        })),
+      )
       .execute(),
   );
   const app = await createComputeApp({
@@ -131,6 +136,8 @@ export async function openActHouse(more: HouseOptions & { parts?: Partial<Comput
         .orderBy('id')
         .execute();
       const seen = rows.map((row) => JSON.parse(row.body) as { taskState?: string | null }).filter((body) => 'taskState' in body);
+      // What ended in the very microsecond in which we began to look belongs to the past.
+      while (seen[0]?.taskState === null) seen.shift();
       return seen.map((body) => body.taskState ?? null).filter((task, at, all) => at === 0 || task !== all[at - 1]);
     },
     /** The newest instance action of a server, with the names and results of its events. */

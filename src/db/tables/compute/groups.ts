@@ -76,3 +76,13 @@ export async function leaveGroupHost(tx: Query, serverUuid: string, host: string
     .where('members', '>', 0)
     .execute();
 }
+
+/** Counts a server in on a host where it has its place already, whatever the rule says. */
+export async function stayOnGroupHost(tx: Query, serverUuid: string, host: string): Promise<void> {
+  await tx
+    .updateTable('server_group_hosts')
+    .set((eb) => ({ members: eb('members', '+', 1) }))
+    .where('host', '=', host)
+    .where('group_uuid', 'in', tx.selectFrom('server_group_members').select('group_uuid').where('server_uuid', '=', serverUuid))
+    .execute();
+}

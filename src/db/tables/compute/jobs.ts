@@ -299,3 +299,14 @@ export async function overtakeJobs(tx: Query, serverUuid: string, except: number
 export async function forgetFailedJobs(tx: Query, before: Micros): Promise<void> {
   await tx.deleteFrom('jobs').where('status', '=', 'failed').where('updated_at', '<', before).execute();
 }
+
+/** Brings jobs of a server that wait for a later look to the conductors' notice now; then ring. */
+export async function wakeJobs(tx: Query, serverUuid: string, kind: JobKind, now: Micros): Promise<void> {
+  await tx
+    .updateTable('jobs')
+    .set({ status: 'queued', not_before: now, updated_at: now })
+    .where('server_uuid', '=', serverUuid)
+    .where('kind', '=', kind)
+    .where('status', '=', 'waiting')
+    .execute();
+}

@@ -40,6 +40,10 @@ export async function takeQuota(
 ): Promise<QuotaShort | undefined> {
   const taken: Resource[] = [];
   for (const resource of RESOURCES) {
+    if (share[resource] === 0) {
+      taken.push(resource); // whoever asks for nothing is not refused, however low the limit has become
+      continue;
+    }
     const limit = limits[resource] ?? -1;
     let raised = await raise(tx, projectId, resource, share[resource], limit);
     if (!raised) {
@@ -54,7 +58,7 @@ export async function takeQuota(
   return RESOURCES.flatMap((resource) => {
     const limit = limits[resource] ?? -1;
     const used = (now[resource] ?? 0) - (taken.includes(resource) ? share[resource] : 0);
-    return limit >= 0 && used + share[resource] > limit ? [{ resource, asked: share[resource], used, limit }] : [];
+    return limit >= 0 && share[resource] > 0 && used + share[resource] > limit ? [{ resource, asked: share[resource], used, limit }] : [];
   });
 }
 

@@ -291,8 +291,18 @@ export interface ServerMigrationsTable {
   new_flavor: JsonText | null;
   /** { memoryTotal, memoryProcessed, memoryRemaining, diskTotal, diskProcessed, diskRemaining } in bytes, as far as known. */
   progress: JsonText;
+  /** vm_state before the move: what a confirm or a revert ends in. */
+  old_vm_state: string | null;
+  /** 'abort' or 'force-complete': what was asked of it on its way. */
+  wish: string | null;
   created_at: At;
   updated_at: At | null;
+}
+/** The image a shelved server waits in; none when its disks are volumes. */
+export interface ServerShelvesTable {
+  server_uuid: string;
+  image_id: string | null;
+  shelved_at: At;
 }
 /** One disk of a server: Nova's block device mapping. Rows go when the disk is detached or the server deleted. */
 export interface BlockDevicesTable {
@@ -384,6 +394,7 @@ export interface ComputeTables {
   aggregate_hosts: AggregateHostsTable;
   host_build_failures: HostBuildFailuresTable;
   server_migrations: ServerMigrationsTable;
+  server_shelves: ServerShelvesTable;
   block_devices: BlockDevicesTable;
   server_shares: ServerSharesTable;
 }

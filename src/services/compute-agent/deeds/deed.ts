@@ -1,7 +1,7 @@
 import type { DeedCommand } from '../../../bus/contracts/compute-agent.ts';
 import type { AgentReport } from '../../../bus/contracts/conductor.ts';
 import type { DeedArgs, DeedName, DeedResult } from '../../../bus/contracts/guest-deeds.ts';
-import type { GuestSpec, PowerState } from '../../../hypervisors/driver.ts';
+import type { GuestSpec, MoveProgress, PowerState } from '../../../hypervisors/driver.ts';
 import type { Entry } from '../journal.ts';
 import type { AgentParts } from '../parts.ts';
 import type { ResourceTracker } from '../resource-tracker.ts';
@@ -17,6 +17,8 @@ export interface DeedAt {
   readonly signal: AbortSignal;
   /** Tells the conductor how far it is, as the server's task state; may get lost. */
   told(taskState: string): void;
+  /** Tells the conductor how far a live migration is; may get lost. */
+  moved(bytes: MoveProgress): void;
 }
 /** What came of it; what is named is written into the journal with it. */
 export interface DeedDone<D extends DeedName> {

@@ -1,6 +1,7 @@
 import type { DeedName } from '../../../bus/contracts/guest-deeds.ts';
 import type { Deed } from './deed.ts';
 import * as devices from './devices.ts';
+import * as moves from './moves.ts';
 import * as power from './power.ts';
 import { rebuild } from './rebuild.ts';
 import { snapshot } from './snapshot.ts';
@@ -23,6 +24,12 @@ export const deeds: { readonly [D in DeedName]: Deed<D> } = {
   attachVolume: devices.attachVolume,
   detachVolume: devices.detachVolume,
   extendVolume: devices.extendVolume,
+  leaveHost: moves.leaveHost,
+  arrive: moves.arrive,
+  dropGuest: moves.dropGuest,
+  prepareIncoming: moves.prepareIncoming,
+  migrateLive: moves.migrateLive,
+  finishIncoming: moves.finishIncoming,
   rebuild,
   snapshot,
 };

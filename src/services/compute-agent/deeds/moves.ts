@@ -1,0 +1,159 @@
+import type { BuildCommand } from '../../../bus/contracts/compute-agent.ts';
+import type { DeedArgs } from '../../../bus/contracts/guest-deeds.ts';
+import type { GuestSpec } from '../../../hypervisors/driver.ts';
+import { claimRefused } from '../../../model/errors-conductor.ts';
+import { guestNotFound, imageUnusable } from '../../../model/errors-hypervisor.ts';
+import { bootImage, commandAmounts, nicOf, plainGuest, relayGuest } from '../build-guest.ts';
+import { HELD } from '../journal.ts';
+import type { AgentParts } from '../parts.ts';
+import type { ResourceTracker } from '../resource-tracker.ts';
+import type { Deed, DeedAt } from './deed.ts';
+
+// A guest goes from host to host. What a host has of a guest that is not (yet, or any more) its own is kept until the conductor says how the move ended.
+
+export const leaveHost: Deed<'leaveHost'> = {
+  on: 'guest',
+  async run({ parts, guest }, { graceMs }) {
+    const { driver, relay } = parts;
+    if ((await driver.guest(guest.uuid)) !== undefined) await driver.powerOff(guest.uuid, graceMs);
+    await driver.destroy(guest.uuid);
+    await relay?.close(guest.uuid);
+    const offer = await driver.offerDisks(guest.uuid);
+    return { result: { offer: { ...offer } }, power: 'shutdown', entry: { state: 'parked', until: HELD } };
+  },
+};
+
+export const arrive: Deed<'arrive'> = {
+  on: 'host',
+  async run(at, args) {
+    const { parts, command, entry, tracker, signal } = at;
+    const { disks, offer, imageId, start } = args;
+    const { driver, image } = parts;
+    const { uuid, epoch } = command;
+    mustBeNewer(at);
+    if (disks === 'here') tracker.release(uuid);
+    else if (entry?.epoch !== epoch) await clear(parts, tracker, uuid); // of an earlier stay
+    const amounts = commandAmounts(wholeOf(at, args));
+    try {
+      const short = tracker.claim(uuid, amounts);
+      if (short !== null) throw claimRefused({ why: short });
+      let guest = await dressed(at, args);
+      if (disks === 'offered') await driver.fetchDisks(guest, offer ?? {}, signal, () => {});
+      if (disks === 'fresh') {
+        const ref = imageId === null ? guest.image : await shelvedImage(parts, imageId);
+        guest = { ...guest, image: ref };
+        if (ref) await driver.fetchImage(ref, () => image.download(ref.id), signal);
+        await driver.createDisks(guest);
+      } else await driver.resizeDisks(guest);
+      signal.throwIfAborted();
+      guest = await related(parts, guest);
+      if (start) await driver.spawn(guest);
+      return {
+        result: {},
+        power: start ? 'running' : 'shutdown',
+        networkInfo: args.ports,
+        guest,
+        entry: { state: 'built', epoch, amounts, until: command.deadline },
+      };
+    } catch (cause) {
+      if (disks !== 'here') await clear(parts, tracker, uuid);
+      else {
+        await driver.destroy(uuid);
+        await parts.relay?.close(uuid);
+        tracker.release(uuid);
+        if (entry) tracker.claim(uuid, entry.amounts);
+      }
+      throw cause;
+    }
+  },
+};
+
+export const dropGuest: Deed<'dropGuest'> = {
+  on: 'host',
+  async run({ parts, command, entry, tracker }) {
+    if (entry && entry.epoch > command.epoch) return { result: {} }; // another stay, of which this order knows nothing
+    await clear(parts, tracker, command.uuid);
+    return { result: {}, entry: 'gone' };
+  },
+};
+
+export const prepareIncoming: Deed<'prepareIncoming'> = {
+  on: 'host',
+  async run(at, args) {
+    const { parts, command, entry, tracker } = at;
+    const { uuid, epoch, deadline } = command;
+    mustBeNewer(at);
+    if (entry?.epoch !== epoch) await clear(parts, tracker, uuid);
+    const amounts = commandAmounts(wholeOf(at, args));
+    try {
+      const short = tracker.claim(uuid, amounts);
+      if (short !== null) throw claimRefused({ why: short });
+      const guest = await related(parts, await dressed(at, args));
+      const offer = await parts.driver.prepareIncoming(guest);
+      return { result: { offer: { ...offer } }, guest, entry: { state: 'built', epoch, amounts, until: deadline } };
+    } catch (cause) {
+      await clear(parts, tracker, uuid);
+      throw cause;
+    }
+  },
+};
+
+export const migrateLive: Deed<'migrateLive'> = {
+  on: 'guest',
+  async run({ parts, guest, signal, moved }, { offer }) {
+    await parts.driver.migrateLive(guest.uuid, offer, signal, moved);
+    await parts.relay?.close(guest.uuid);
+    return { result: {}, entry: { state: 'parked', until: HELD } };
+  },
+};
+
+export const finishIncoming: Deed<'finishIncoming'> = {
+  on: 'guest',
+  async run({ parts, guest }, { paused }) {
+    const here = await parts.driver.guest(guest.uuid);
+    if (!here) throw guestNotFound({ uuid: guest.uuid });
+    if (!paused && here.power === 'paused') await parts.driver.unpause(guest.uuid);
+    return { result: {}, power: paused ? 'paused' : 'running' };
+  },
+};
+
+/** An order of an older move than the guest that stands here came by. */
+function mustBeNewer({ entry, command }: DeedAt): void {
+  if (entry && entry.epoch > command.epoch) throw guestNotFound({ uuid: command.uuid });
+}
+
+const wholeOf = ({ command }: DeedAt, { guest, networks, configDrive, instance }: DeedArgs<'prepareIncoming'>): BuildCommand => {
+  const { jobUuid, uuid, epoch, deadline } = command;
+  return { jobUuid, uuid, epoch, deadline, guest: { ...guest, epoch }, networks, configDrive, instance };
+};
+
+/** The guest with what only this host can add: its network cards, boot images and config drive. */
+async function dressed(at: DeedAt, args: DeedArgs<'prepareIncoming'>): Promise<GuestSpec> {
+  const { parts, signal } = at;
+  const whole = wholeOf(at, args);
+  const kernel = await bootImage(parts, whole.guest.imageProperties.kernel_id);
+  const ramdisk = await bootImage(parts, whole.guest.imageProperties.ramdisk_id);
+  for (const ref of [kernel, ramdisk]) if (ref) await parts.driver.fetchImage(ref, () => parts.image.download(ref.id), signal);
+  const configDrive = whole.configDrive && parts.configDrive ? await parts.configDrive(whole, args.ports) : null;
+  return { ...plainGuest(whole), kernel, ramdisk, configDrive, nics: args.ports.map(nicOf) };
+}
+
+/** The guest with its socket for metadata opened. */
+const related = async ({ relay }: AgentParts, guest: GuestSpec): Promise<GuestSpec> =>
+  relay ? { ...guest, metadataSocket: await relay.open(relayGuest(guest)) } : guest;
+
+/** The image a shelved server waited in. Throws imageUnusable. */
+async function shelvedImage({ image }: AgentParts, id: string): Promise<NonNullable<GuestSpec['image']>> {
+  const { sizeBytes, hashAlgo, hashValue, diskFormat } = await image.show(id);
+  if (sizeBytes === null || hashAlgo === null || hashValue === null) throw imageUnusable({ id, why: 'it has no data' });
+  return { id, diskFormat: diskFormat === 'qcow2' ? 'qcow2' : 'raw', sizeBytes, hashAlgo, hashValue };
+}
+
+async function clear(parts: AgentParts, tracker: ResourceTracker, uuid: string): Promise<void> {
+  const { driver, relay } = parts;
+  await driver.withdrawDisks(uuid);
+  await driver.destroy(uuid);
+  await relay?.close(uuid);
+  await driver.removeDisks(uuid);
+  tracker.release(uuid);
+}

@@ -1,0 +1,129 @@
+import { FINISHED, setMigration } from '../../db/tables/compute/migrations.ts';
+import { giveBackExcess, switchHost, unreservePlace } from '../../db/tables/compute/moving.ts';
+import { powerStates } from '../../model/server.ts';
+import { askDeed, askedKey } from './deed-step.ts';
+import { arriving, askIfPossible, bindBack, bindPorts, migrationOf, notesOf, orderTidying } from './move-steps.ts';
+import { closeAction } from './outcome.ts';
+import { failAction } from './outcome-task.ts';
+import type { JobSpec, Run, Step } from './run-job.ts';
+
+type RevertRun = Run<'revert-resize'>;
+
+/** Back to the host and flavor from before the resize, whose disks still stand there. When that fails the server waits for its confirm as before. */
+export const revertResize: JobSpec<'revert-resize'> = {
+  get steps() {
+    return [leave, ports, back];
+  },
+  finish: (run) =>
+    run.commit(async (tx) => {
+      const { job, parts, server } = run;
+      const at = parts.clock.now();
+      const { epoch, ports: bound } = notesOf(run);
+      const migration = await migrationOf(tx, job.input.migrationUuid);
+      const { sourceHost: host, sourceNode: node, oldFlavor: flavor } = migration;
+      if (host === null || !flavor || epoch === undefined) throw new Error('a resize that came from nowhere');
+      await unreservePlace(tx, server, migration, at);
+      const runs = migration.oldVmState === 'active';
+      const set = {
+        launched_on: host,
+        flavor_id: flavor.flavorId,
+        flavor: JSON.stringify(flavor),
+        vm_state: runs ? 'active' : 'stopped',
+        task_state: null,
+        task_deadline: null,
+        power_state: runs ? powerStates.running : powerStates.shutdown,
+        launched_at: at,
+        network_info: JSON.stringify(bound ?? server.networkInfo),
+        fault: null,
+      };
+      await switchHost(tx, server, { host, node: node ?? '', epoch: epoch + 1 }, set, at);
+      await giveBackExcess(tx, server.projectId, migration, flavor);
+      await setMigration(tx, migration.uuid, { status: 'reverted' }, at);
+      if (server.host !== null && server.host !== host) await orderTidying(tx, job, server.host, epoch, at);
+      await closeAction(tx, job, { at, error: null });
+      return { to: 'done' };
+    }),
+  async fail(run, cause) {
+    await run.commit(async (tx) => {
+      await setMigration(tx, run.job.input.migrationUuid, { status: FINISHED }, run.parts.clock.now());
+      return {};
+    });
+    await failAction(run, cause, { vm_state: notesOf(run).lost ? 'error' : 'resized' });
+  },
+};
+
+const leave: Step<'revert-resize'> = {
+  name: 'leave',
+  async do(run) {
+    const { parts, server } = run;
+    if (notesOf(run).epoch === undefined) await run.commit(async () => ({ notes: { epoch: server.epoch } }));
+    const args = { graceMs: parts.options.shutdownGraceMs };
+    const said = await askDeed(run, { step: 'leave', deed: 'leaveHost', args, event: 'compute_revert_resize' });
+    return said === 'waiting' ? said : 'finished';
+  },
+  async undo(run) {
+    const { parts, server } = run;
+    const { epoch } = notesOf(run);
+    if (run.progress.notes[askedKey('leave')] === undefined || epoch === undefined || server.host === null) return undefined;
+    const [host, node] = [server.host, server.node ?? ''];
+    const here = await askIfPossible(run, {
+      step: 'come-back',
+      deed: 'arrive',
+      args: {
+        ...arriving(server, server.flavor, server.networkInfo),
+        disks: 'here',
+        offer: null,
+        imageId: null,
+        start: server.powerState === powerStates.running,
+      },
+      host,
+      epoch: epoch + 2,
+    });
+    if (here === 'waiting') return here;
+    await run.commit(async (tx) => {
+      if (here) await switchHost(tx, server, { host, node, epoch: epoch + 2 }, {}, parts.clock.now());
+      return { marks: { leave: 'undone' }, notes: { lost: here === null } };
+    });
+    if (here) run.server = { ...server, epoch: epoch + 2 };
+    return undefined;
+  },
+};
+
+const ports: Step<'revert-resize'> = {
+  name: 'ports',
+  async do(run) {
+    return bindPorts(run, (await migrationOf(run.parts.db.read, run.job.input.migrationUuid)).sourceHost, 'ports');
+  },
+  async undo(run) {
+    await bindBack(run, run.server.host);
+    return undefined;
+  },
+};
+
+const back: Step<'revert-resize'> = {
+  name: 'back',
+  async do(run: RevertRun) {
+    const { parts, server } = run;
+    const { epoch, ports: bound = server.networkInfo } = notesOf(run);
+    const { sourceHost, oldFlavor, oldVmState } = await migrationOf(parts.db.read, run.job.input.migrationUuid);
+    if (sourceHost === null || !oldFlavor || epoch === undefined) throw new Error('a resize that came from nowhere');
+    const said = await askDeed(run, {
+      step: 'back',
+      deed: 'arrive',
+      args: { ...arriving(server, oldFlavor, bound), disks: 'here', offer: null, imageId: null, start: oldVmState === 'active' },
+      host: sourceHost,
+      epoch: epoch + 1,
+      event: 'compute_finish_revert_resize',
+    });
+    return said === 'waiting' ? said : 'finished';
+  },
+  /** Turned off again, and kept for the next try. */
+  async undo(run) {
+    const { epoch } = notesOf(run);
+    const { sourceHost } = await migrationOf(run.parts.db.read, run.job.input.migrationUuid);
+    if (run.progress.notes[askedKey('back')] === undefined || sourceHost === null || epoch === undefined || sourceHost === run.server.host)
+      return undefined;
+    const off = await askIfPossible(run, { step: 'off', deed: 'leaveHost', args: { graceMs: 0 }, host: sourceHost, epoch: epoch + 1 });
+    return off === 'waiting' ? off : undefined;
+  },
+};
