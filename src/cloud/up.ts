@@ -14,6 +14,7 @@ import { imageDir, mustBeServed, startApi } from './api.ts';
 import { conductorImages } from './compute-ports.ts';
 import { type Config, readConfig, readConfigFile } from './config.ts';
 import { chooseHypervisor, type HypervisorWish, machineName, readHypervisorWish } from './hypervisor.ts';
+import { keepMemorySmall } from './idle-memory.ts';
 import { removeEndpoint, writeLoginFiles } from './login-files.ts';
 import { startMetadata } from './metadata.ts';
 import { openNotifications } from './notifications.ts';
@@ -155,6 +156,12 @@ async function start(
     }),
   });
   undo.push(() => conductor.stop());
+  const small = new AbortController();
+  const resting = keepMemorySmall(clock, small.signal);
+  undo.push(async () => {
+    small.abort();
+    await resting;
+  });
 
   const hosts = hypervisor.kind === 'fake' ? (options.hosts ?? 1) : 1;
   const imageStore = { db, clock, log, storeDir: imageDir(dataDir), ownerProjectId: ids.adminProjectId };

@@ -83,7 +83,7 @@ export async function benchCreate(): Promise<void> {
 }
 
 /** User and system time of a process so far; Linux counts in hundredths. */
-function cpuSeconds(pid: number): number {
+export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }

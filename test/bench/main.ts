@@ -5,6 +5,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   start: async () => (await import('./start.ts')).benchStart(),
   create: async () => (await import('./create.ts')).benchCreate(),
   list: async () => (await import('./list.ts')).benchList(),
+  api: async () => (await import('./api.ts')).benchApi(),
   qemu: async () => (await import('./qemu.ts')).benchQemu(),
   scheduler: async () => (await import('./scheduler.ts')).benchScheduler(),
 };
