@@ -20,7 +20,7 @@ import { openTokenKeys } from '../services/identity/keys.ts';
 import { createImageApp } from '../services/image/app.ts';
 import { createNetworkApp } from '../services/network/network-app.ts';
 import { createVolumeApp } from '../services/volume/app.ts';
-import { consolePort, diagnosticsPort, imagePort } from './compute-ports.ts';
+import { agentPort, consolePort, diagnosticsPort, imagePort } from './compute-ports.ts';
 import { machineName } from './hypervisor.ts';
 import { type Neighbours, openNeighbours } from './neighbours.ts';
 import { networkPort } from './network-port.ts';
@@ -139,8 +139,21 @@ export async function startApi(options: {
         volumes: neighbours.volumes,
         console: consolePort(bus),
         diagnostics: diagnosticsPort(bus),
+        agents: agentPort(bus),
         serviceDownSeconds: settings.serviceDownTime,
-        quotas: { instances: settings.quotaInstances, cores: settings.quotaCores, ram: settings.quotaRam },
+        host: settings.host ?? machineName(),
+        quotas: {
+          instances: settings.quotaInstances,
+          cores: settings.quotaCores,
+          ram: settings.quotaRam,
+          metadata_items: settings.quotaMetadataItems,
+          injected_files: settings.quotaInjectedFiles,
+          injected_file_content_bytes: settings.quotaInjectedFileBytes,
+          injected_file_path_bytes: settings.quotaInjectedPathBytes,
+          key_pairs: settings.quotaKeyPairs,
+          server_groups: settings.quotaServerGroups,
+          server_group_members: settings.quotaServerGroupMembers,
+        },
       },
       checkToken,
       policyOverrides,

@@ -4,6 +4,7 @@ import { type ImageClient, snapshotOf } from '../clients/image.ts';
 import { CloudError } from '../model/errors.ts';
 import { serverNotReady } from '../model/errors-compute.ts';
 import type { Server } from '../model/server.ts';
+import type { AgentPort } from '../services/compute-api/admin-parts.ts';
 import type { ImagePort } from '../services/compute-api/server-parts.ts';
 
 /** The image service as the compute API asks it: with the user's own token, so that others' private images are not there. */
@@ -44,6 +45,11 @@ const emptySnapshot = (id: string, name: string) => ({
   minDiskGiB: 0,
   minMemoryMiB: 0,
   properties: {},
+});
+
+/** Agents as the compute API reaches them. */
+export const agentPort = (bus: Bus): AgentPort => ({
+  cacheImages: (host, imageIds) => bus.tell(computeAgentContract, 'cacheImages', { imageIds: [...imageIds] }, { host }),
 });
 
 /** Bytes of a console that are asked for at most. */

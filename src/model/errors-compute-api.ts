@@ -48,7 +48,11 @@ export const keypairNotFound = row<{ user: string; name: string }>(
 export const keypairTaken = row<{ name: string }>('keypair.taken', 'conflict', (p) => `Key pair '${p.name}' already exists.`);
 export const keypairInvalid = row<{ why: string }>('keypair.invalid', 'invalid', (p) => `Keypair data is invalid: ${p.why}`);
 export const keypairMarkerNotFound = row<{ marker: string }>('keypair.marker', 'invalid', (p) => `marker [${p.marker}] not found`);
-export const keypairQuota = row<{ limit: number }>('keypair.quota', 'forbidden', () => 'Quota exceeded, too many key pairs.');
+export const keypairQuota = row<{ limit: number; used: number; asked: number }>(
+  'keypair.quota',
+  'forbidden',
+  (p) => `Quota exceeded, too many key pairs. Requested ${p.asked}, but already used ${p.used} of ${p.limit}.`,
+);
 
 // Hosts
 export const hypervisorNotFound = row<{ id: string }>(
@@ -90,4 +94,10 @@ export const quotaBelowUsage = row<{ resource: string; limit: number; used: numb
   'quota.below_usage',
   'invalid',
   (p) => `Quota limit ${p.limit} for ${p.resource} must be greater than or equal to already used ${p.used}; set force to go below.`,
+);
+export const quotaAboveProject = row<{ resource: string; limit: number; most: number }>(
+  'quota.above_project',
+  'invalid',
+  (p) =>
+    `Quota limit ${p.limit} for ${p.resource} must be less than or equal to ${p.most}, what the project has left; set force to go above.`,
 );

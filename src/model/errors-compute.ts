@@ -109,8 +109,8 @@ export const fileContentExceeded = row<{ limit: number }>(
   'forbidden',
   (p) => `Personality file content exceeds maximum ${p.limit}`,
 );
-export const groupMembersExceeded = row<Nothing>(
+export const groupMembersExceeded = row<{ limit: number; used: number; asked: number }>(
   'quota.server_group_members',
   'forbidden',
-  () => 'Quota exceeded, too many servers in group',
+  (p) => `Quota exceeded, too many servers in group. Requested ${p.asked}, but already used ${p.used} of ${p.limit}.`,
 );

@@ -167,8 +167,11 @@ test('limits and quotas: defaults, own ones, use, and what may not be', async ()
   assert.equal((await put({ floating_ips: 5 }, '', '2.35')).status, 200);
   assert.equal((await put({ floating_ips: 5 }, '', '2.36')).status, 400);
   assert.equal((await put({ injected_files: 5 }, '', '2.57')).status, 400);
-  assert.equal((await put({ cores: 7 }, '?user_id=u1')).body.quota_set.cores, 7);
-  assert.equal((await ask(`GET ${path}?user_id=u1`)).body.quota_set.cores, 7);
+  assert.match((await put({ cores: 7 }, '?user_id=u1')).body.badRequest.message, /less than or equal to 3/);
+  assert.equal((await put({ cores: 2 }, '?user_id=u1')).body.quota_set.cores, 2);
+  assert.equal((await ask(`GET ${path}?user_id=u1`)).body.quota_set.cores, 2);
+  assert.match((await put({ cores: 2 }, '?user_id=u2')).body.badRequest.message, /less than or equal to 1/);
+  assert.match((await put({ cores: -1 }, '?user_id=u2')).body.badRequest.message, /less than or equal to 1/);
   assert.equal((await ask(`GET ${path}?user_id=u2`)).body.quota_set.cores, 3);
   const detail = (await ask(`GET ${path}/detail`)).body.quota_set;
   assert.deepEqual(detail.cores, { in_use: 4, limit: 3, reserved: 0 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { createSecureContext } from 'node:tls';
 import { type ComputeHouse, callers, openComputeHouse } from '../support/compute-api.ts';
 
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me';
@@ -71,8 +72,46 @@ test('a generated key: RSA, its halves belong together, up to 2.91', async () =>
   assert.ok(blob.includes(Buffer.from(modulus, 'base64url')), 'the public half has the modulus of the private one');
   assert.equal((await house.ask('GET /os-keypairs/made', { as: 'demo' })).body.keypair.private_key, undefined);
   assert.equal((await create({ name: 'more' }, { at: '2.92' })).status, 400);
-  assert.equal((await create({ name: 'cert', type: 'x509' }, { at: '2.2' })).status, 400);
   await remove('made');
+});
+
+test('a generated certificate: its own key has signed it, the user is its subject, the private half is a PKCS #12 file', async () => {
+  const made = await create({ name: 'win', type: 'x509' }, { at: '2.2' });
+  assert.equal(made.status, 201);
+  const { public_key, private_key, fingerprint, type } = made.body.keypair;
+  const certificate = new X509Certificate(public_key);
+  const user = callers.demo?.userId;
+  assert.deepEqual([type, certificate.subject, certificate.issuer], ['x509', `CN=${user}`, `CN=${user}`]);
+  assert.ok(certificate.verify(certificate.publicKey));
+  assert.equal(fingerprint, certificate.fingerprint.toLowerCase());
+  assert.equal(Date.parse(certificate.validTo) - Date.parse(certificate.validFrom), 3650 * 86_400_000);
+  assert.equal(certificate.publicKey.asymmetricKeyDetails?.modulusLength, 2048);
+  assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2']);
+  assert.ok(certificate.raw.includes(Buffer.from(`${user}@localhost`)), 'the principal name');
+  const file = Buffer.from(private_key, 'base64');
+  assert.ok(file.includes(certificate.raw), 'the file holds the certificate');
+  const secured = createSecureContext({ pfx: file, passphrase: '' });
+  assert.ok(secured, 'its MAC and its key are read with the empty password, and the key fits the certificate');
+  const broken = Buffer.from(file);
+  const last = broken.length - 30;
+  broken[last] = (broken[last] ?? 0) ^ 1;
+  assert.throws(() => createSecureContext({ pfx: broken, passphrase: '' }));
+  const shown = (await house.ask('GET /os-keypairs/win', { as: 'demo', at: '2.2' })).body.keypair;
+  assert.deepEqual([shown.public_key, shown.type, shown.private_key], [public_key, 'x509', undefined]);
+  assert.equal((await create({ name: 'win2', type: 'x509' }, { at: '2.92' })).status, 400);
+  await remove('win', { at: '2.2' });
+  const rows = await house.db.read.selectFrom('changes').select('body').where('key', '=', 'win').orderBy('id').execute();
+  const notices = rows.map((row) => JSON.parse(row.body).notice);
+  assert.deepEqual(
+    notices.map((one) => one.event),
+    ['keypair.create.start', 'keypair.create.end', 'keypair.delete.start', 'keypair.delete.end'],
+  );
+  const data = notices.map((one) => one.payload['nova_object.data']);
+  assert.deepEqual(
+    [data[0].fingerprint, data[0].public_key, data[1].fingerprint, data[3].public_key],
+    [null, null, fingerprint, public_key],
+  );
+  assert.ok(!JSON.stringify(rows).includes(private_key.slice(0, 40)), 'the private half is told to nobody');
 });
 
 test('other sorts: certificates from 2.2 on, keys of FIDO tokens', async () => {
@@ -140,7 +179,7 @@ test('the quota is exact, also for many at once, and comes back with a delete', 
   assert.equal(statuses.filter((status) => status === 200).length, 2); // three are there, five may be
   assert.equal(statuses.filter((status) => status === 403).length, 10);
   const refused = race.find(({ status }) => status === 403);
-  assert.equal(refused?.body.forbidden.message, 'Quota exceeded, too many key pairs.');
+  assert.equal(refused?.body.forbidden.message, 'Quota exceeded, too many key pairs. Requested 1, but already used 5 of 5.');
   await remove('a');
   const [one, two] = await Promise.all([create({ name: 'last', public_key: KEY }), create({ name: 'last', public_key: KEY })]);
   assert.deepEqual([one.status, two.status].sort(), [200, 403]);

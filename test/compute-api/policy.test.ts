@@ -34,6 +34,13 @@ const bodies: Readonly<Record<string, unknown>> = {
   'PUT /flavors/:id/os-extra_specs/:key': { '1': 'b' },
   'PUT /os-quota-sets/:id': { quota_set: {} },
   'PUT /os-services/:id': { status: 'disabled' },
+  'PUT /os-quota-class-sets/:id': { quota_class_set: {} },
+  'POST /os-aggregates': { aggregate: { name: 'a' } },
+  'PUT /os-aggregates/:id': { aggregate: { name: 'a' } },
+  'POST /os-aggregates/:id/action#add_host': { add_host: { host: 'host1' } },
+  'POST /os-aggregates/:id/action#remove_host': { remove_host: { host: 'host1' } },
+  'POST /os-aggregates/:id/action#set_metadata': { set_metadata: { metadata: {} } },
+  'POST /os-aggregates/:id/images': { cache: [{ id: HOST_UUIDS[0] }] },
 };
 
 test('only admins come through the doors of admins', async () => {

@@ -52,6 +52,14 @@ export interface ComputeHouse {
   close(): Promise<void>;
 }
 
+/** An image service without any image. */
+export const noImages: ComputeApiParts['images'] = {
+  show: async () => undefined,
+  create: async () => '00000000-0000-4000-8000-00000000000e',
+  remove: async () => {},
+  location: (id, origin) => `${origin}/image/v2/images/${id}`,
+};
+
 /** A network service without any port or address. */
 export const noNetworking: ComputeApiParts['networking'] = {
   async ask(method, path) {
@@ -65,14 +73,9 @@ export const noNetworking: ComputeApiParts['networking'] = {
 };
 
 /** Neighbours of a cloud without any image, port or address, where every network asked for is fine and consoles are empty; nobody hears the bell. */
-const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'networking' | 'volumes' | 'console' | 'diagnostics'> = {
+const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'networking' | 'volumes' | 'console' | 'diagnostics' | 'agents'> = {
   bus: { ring() {} },
-  images: {
-    show: async () => undefined,
-    create: async () => '00000000-0000-4000-8000-00000000000e',
-    remove: async () => {},
-    location: (id, origin) => `${origin}/image/v2/images/${id}`,
-  },
+  images: noImages,
   networks: { validate: async (asked) => asked },
   networking: noNetworking,
   volumes: volumeClient(null),
@@ -80,6 +83,7 @@ const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'network
   diagnostics: async () => {
     throw new Error('no guest runs here');
   },
+  agents: { cacheImages: async () => {} },
 };
 
 /** The compute API on a database of its own and a real socket, with a table of callers instead of an identity service. */

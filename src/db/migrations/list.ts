@@ -8,6 +8,7 @@ import { computeNouns } from './0007-compute-nouns.ts';
 import { scheduler } from './0008-scheduler.ts';
 import { volume } from './0009-volume.ts';
 import { networkRouters } from './0010-network.ts';
+import { admin } from './0012-admin.ts';
 import { act } from './0013-act.ts';
 import { move } from './0014-move.ts';
 import type { Migration } from './migration.ts';
@@ -22,8 +23,9 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0006-token-keys': tokenKeys,
   '0007-compute-nouns': computeNouns,
   '0008-scheduler': scheduler,
-  '0010-network': networkRouters,
-  '0013-act': act,
   '0009-volume': volume,
+  '0010-network': networkRouters,
+  '0012-admin': admin,
+  '0013-act': act,
   '0014-move': move,
 };

@@ -1,10 +1,12 @@
 import { createHash, getHashes } from 'node:crypto';
+import { loadavg, uptime } from 'node:os';
 import type { Readable } from 'node:stream';
 import { openAbortable } from '../../lib/abortable.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { isoSeconds } from '../../lib/clock.ts';
 import { createSharedWork } from '../../lib/shared-work.ts';
 import { createTurns } from '../../lib/turns.ts';
+import { uptimeLine } from '../../lib/uptime-line.ts';
 import { guestNotFound, hypervisorFailed, imageCorrupt, imageUnusable } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestEvent, GuestInfo, GuestSpec, HostInventory, ImageRef, PowerState } from '../driver.ts';
 import { createFakeDeeds } from './fake-deeds.ts';
@@ -131,6 +133,7 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
         hostname,
         total,
         [...state.guests.values()].filter((guest) => guest.disks).map((guest) => guest.spec),
+        clock.now(),
       );
     },
     async fetchImage(image, open, signal) {
@@ -216,6 +219,7 @@ function inventoryOf(
   hostname: string,
   total: { vcpus: number; memoryMiB: number; diskGiB: number },
   guests: readonly GuestSpec[],
+  now: number,
 ): HostInventory {
   const used = guests.reduce((sum, spec) => sum + spec.rootGiB + spec.ephemeralGiB + spec.swapMiB / 1024, 0);
   return {
@@ -236,6 +240,6 @@ function inventoryOf(
     ],
     traits: ['COMPUTE_IMAGE_TYPE_QCOW2', 'COMPUTE_IMAGE_TYPE_RAW', 'COMPUTE_NODE', 'HW_CPU_X86_SSE2'],
     acceleration: 'none',
-    uptime: null,
+    uptime: uptimeLine(new Date(now / 1000), uptime(), loadavg()),
   };
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { cpus, loadavg, totalmem, uptime } from 'node:os';
+import { uptimeLine } from '../../lib/uptime-line.ts';
 import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { CpuInfo, HostInventory } from '../driver.ts';
 import { runProgram } from './programs.ts';
@@ -96,14 +97,4 @@ function readCpuInfo(): CpuInfo {
     topology: { cells: 1, sockets, cores, threads: Math.max(1, Math.round(threads / sockets / cores)) },
     features: (field('flags') ?? '').split(' ').filter((flag) => flag !== ''),
   };
-}
-
-/** A line as `uptime` prints it: the hypervisor view shows it, and clients cut it into pieces. */
-export function uptimeLine(now: Date, upSeconds: number, load: readonly number[]): string {
-  const two = (value: number) => String(value).padStart(2, '0');
-  const minutes = Math.floor(upSeconds / 60);
-  const [days, hours] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24];
-  const clock = [now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join(':');
-  const day = days > 0 ? `${days} day${days > 1 ? 's' : ''}, ` : '';
-  return ` ${clock} up ${day}${hours}:${two(minutes % 60)},  0 users,  load average: ${load.map((value) => value.toFixed(2)).join(', ')}`;
 }

@@ -7,6 +7,7 @@ import { CloudError } from '../../model/errors.ts';
 import { guestNotFound } from '../../model/errors-hypervisor.ts';
 import { powerStates } from '../../model/server.ts';
 import { relayGuest } from './build-guest.ts';
+import { cacheImages } from './cache-images.ts';
 import { createGuests } from './guests.ts';
 import { type Entry, HELD, openJournal } from './journal.ts';
 import { createOutbox } from './outbox.ts';
@@ -156,6 +157,8 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         buildServer: async (command) => guests.build(command),
         destroyServer: async (command) => guests.destroy(command),
         doDeed: async (command) => guests.deed(command),
+        // Downloads take their time: the message is acknowledged at once, the stop of the agent ends them.
+        cacheImages: async ({ imageIds }) => void cacheImages(parts, imageIds, end.signal),
         urgeDeed: async (wish) => guests.urge(wish),
         async consoleOutput({ uuid, maxBytes }) {
           return { data: (await driver.consoleOutput(uuid, maxBytes)).toString('base64') };

@@ -2,14 +2,17 @@ import { createHash } from 'node:crypto';
 import type { Database, Query } from '../../db/engine.ts';
 import { insertActions } from '../../db/tables/compute/actions.ts';
 import { insertBlockDevices, type NewBlockDevice } from '../../db/tables/compute/block-devices.ts';
-import { writeChanges } from '../../db/tables/compute/changes.ts';
+import { writeChange, writeChanges } from '../../db/tables/compute/changes.ts';
 import { insertJobs } from '../../db/tables/compute/jobs.ts';
-import { type QuotaShort, quotaLimits, takeQuota } from '../../db/tables/compute/quotas.ts';
+import { limitsWithUser } from '../../db/tables/compute/quota-limits.ts';
+import { type QuotaShort, takeQuota, userQuotaShort } from '../../db/tables/compute/quotas.ts';
+import { findServerGroup } from '../../db/tables/compute/server-groups.ts';
 import { insertServers, type NewServer, newServerRow } from '../../db/tables/compute/servers.ts';
 import type { Micros } from '../../lib/clock.ts';
 import type { JobContext } from '../../model/caller.ts';
 import { groupMembersExceeded, groupUnknown, idempotencyConflict, quotaExceeded } from '../../model/errors-compute.ts';
 import type { BuildServerInput } from '../../model/jobs.ts';
+import { notice, serverGroupPayload } from '../../model/notices.ts';
 import { taskDeadline } from './server-tasks.ts';
 
 /** What a create has come to: everything resolved and checked, nothing written. */
@@ -27,6 +30,8 @@ export interface Acceptance {
   readonly idempotency: Idempotency | undefined;
   /** Limits of projects without their own. */
   readonly limits: Readonly<Record<string, number>>;
+  /** Who says so in notifications: 'nova-api:<host>'. */
+  readonly publisher: string;
   readonly now: Micros;
 }
 export interface Idempotency {
@@ -88,17 +93,21 @@ async function write(tx: Query, db: Database, acceptance: Acceptance, servers: r
     if (earlier) return { fresh: false, ...earlier };
   }
   const { flavor } = first;
-  const limits = await quotaLimits(tx, context.projectId, acceptance.limits);
+  const { project: limits, user: own } = await limitsWithUser(tx, acceptance.limits, context.projectId, context.userId);
   const share = { instances: servers.length, cores: servers.length * flavor.vcpus, ram: servers.length * flavor.memoryMiB };
-  const short = await takeQuota(tx, db.kind, context.projectId, share, limits);
+  const short =
+    (await takeQuota(tx, db.kind, context.projectId, share, limits)) ??
+    (await userQuotaShort(tx, context.projectId, context.userId, share, own));
   if (short) throw new Short(short);
   const deadline = taskDeadline('build-server', now);
   await insertServers(
     tx,
     servers.map((server) => newServerRow(server, deadline)),
   );
-  if (acceptance.groupUuid !== null)
-    await joinGroup(tx, acceptance.groupUuid, context.projectId, servers, limits.server_group_members ?? -1);
+  if (acceptance.groupUuid !== null) {
+    await joinGroup(tx, acceptance.groupUuid, context.projectId, servers, own.server_group_members ?? limits.server_group_members ?? -1);
+    await tellGroup(tx, acceptance.groupUuid, acceptance);
+  }
   const devices = servers.flatMap(({ uuid }) => acceptance.devices(uuid, now));
   if (devices.length > 0) await insertBlockDevices(tx, devices);
   if (acceptance.tags.length > 0) await insertTags(tx, servers, acceptance.tags);
@@ -187,7 +196,21 @@ async function joinGroup(tx: Query, groupUuid: string, projectId: string, server
     .select((eb) => eb.fn.countAll<number>().as('members'))
     .where('group_uuid', '=', groupUuid)
     .executeTakeFirstOrThrow();
-  if (limit >= 0 && Number(members) > limit) throw groupMembersExceeded({});
+  const used = Number(members) - servers.length;
+  if (limit >= 0 && Number(members) > limit) throw groupMembersExceeded({ limit, used, asked: servers.length });
+}
+
+async function tellGroup(tx: Query, groupUuid: string, { publisher, now }: Pick<Acceptance, 'publisher' | 'now'>): Promise<void> {
+  const group = await findServerGroup(tx, groupUuid);
+  if (!group) return; // joined a moment ago, and locked
+  await writeChange(tx, {
+    noun: 'server-group',
+    key: groupUuid,
+    what: 'member-added',
+    projectId: group.projectId,
+    body: { notice: notice(publisher, 'server_group.add_member', serverGroupPayload(group)) },
+    at: now,
+  });
 }
 
 async function insertTags(tx: Query, servers: readonly NewServer[], tags: readonly string[]): Promise<void> {

@@ -5,6 +5,8 @@ import { foreignProject } from '../../model/errors-compute-api.ts';
 import { compilePolicy } from '../../model/policy.ts';
 import { computePolicyRules } from '../../model/policy-rules.ts';
 import { actRoutes } from './act-routes.ts';
+import type { AdminParts } from './admin-parts.ts';
+import { adminRoutes } from './admin-routes.ts';
 import { computeDialect } from './dialect.ts';
 import { computeMicroversions } from './microversions.ts';
 import { moveRoutes } from './move-routes.ts';
@@ -18,10 +20,11 @@ import { serverRoutes } from './server-routes.ts';
 import { volumeRoutes, volumesBootRoutes } from './volume-routes.ts';
 
 /** What the compute API needs to run. */
-export type ComputeApiParts = ComputeParts & ServerParts & NetworkingParts;
+export type ComputeApiParts = ComputeParts & ServerParts & NetworkingParts & AdminParts;
 
 const named: RouteTable<ComputeApiParts> = {
   ...routes,
+  ...adminRoutes,
   ...serverRoutes,
   ...networkRoutes,
   ...moveRoutes,

@@ -40,16 +40,16 @@ const named: Readonly<Record<string, Rule>> = {
   'hw:cpu_thread_policy': word('prefer', 'isolate', 'require'),
   'hw:cpu_threads': whole(1),
   'hw:emulator_threads_policy': word('isolate', 'share'),
+  'hw:ephemeral_encryption': yesOrNo,
+  'hw:ephemeral_encryption_format': word('plain', 'luks', 'luksv2'),
   'hw:hide_hypervisor_id': yesOrNo,
   'hw:locked_memory': yesOrNo,
-  'hw:maxphysaddr_bits': whole(0),
-  'hw:maxphysaddr_mode': word('passthrough', 'emulate'),
   'hw:mem_encryption': yesOrNo,
-  'hw:mem_encryption_model': word('amd-sev', 'amd-sev-es'),
+  'hw:mem_encryption_model': word('amd-sev', 'amd-sev-es', 'amd-sev-snp'),
   'hw:mem_page_size': form(/^(large|small|any|\d+([kKMGT]i?)?(b|bit|B)?)$/, 'large, small, any or a size such as 2MiB'),
   'hw:numa_nodes': whole(1),
   'hw:pci_numa_affinity_policy': word('required', 'preferred', 'legacy', 'socket'),
-  'hw:pmem': anything,
+  'hw:pmem': form(/^(\w+,?)+$/, 'a list of labels'),
   'hw:pmu': yesOrNo,
   'hw:redirected_usb_ports': whole(0, 15),
   'hw:serial_port_count': whole(0),
@@ -66,38 +66,55 @@ const named: Readonly<Record<string, Rule>> = {
   'hw_rng:rate_bytes': whole(0),
   'hw_rng:rate_period': whole(0),
   'hw_video:ram_max_mb': whole(0),
-  'os:monitors': whole(0),
-  'os:secure_boot': word('required', 'disabled', 'optional'),
-  'os:vdi': anything,
-  'pci_passthrough:alias': form(/^[^:,]+:\d+(\s*,\s*[^:,]+:\d+)*$/, 'a list of alias:count'),
+  'os:secure_boot': word('required', 'disabled'),
+  'pci_passthrough:alias': form(/^[^:]+:\d+(\s*,\s*[^:]+:\d+)*$/, 'a list of alias:count'),
   'quota:cpu_limit': whole(0),
   'quota:cpu_period': whole(0),
-  'quota:cpu_quota': whole(0),
-  'quota:cpu_reservation': whole(0),
+  'quota:cpu_quota': whole(),
+  'quota:cpu_reservation': whole(),
   'quota:cpu_shares': whole(0),
   'quota:cpu_shares_level': word('low', 'normal', 'high', 'custom'),
+  'quota:cpu_shares_share': whole(0),
   'vmware:hw_version': anything,
   'vmware:storage_policy': anything,
 };
 
+const words = (text: string) => text.split(' ');
+/** What a scheduler knows of a host and an extra spec may ask for: plain fields, and those with fields of their own. */
+const HOST_FIELDS = [
+  ...words('id uuid service_id host vcpus memory_mb local_gb vcpus_used memory_mb_used local_gb_used hypervisor_type hypervisor_version'),
+  ...words('hypervisor_hostname free_ram_mb free_disk_gb current_workload running_vms disk_available_least host_ip mapped'),
+  ...words('cpu_allocation_ratio ram_allocation_ratio disk_allocation_ratio total_usable_ram_mb total_usable_disk_gb disk_mb_used'),
+  ...words('free_disk_mb vcpus_total num_instances num_io_ops failed_builds aggregates cell_uuid updated'),
+];
+const HOST_OBJECTS = words(
+  'cpu_info metrics stats numa_topology supported_hv_specs pci_device_pools nodename pci_stats supported_instances limits instances',
+);
+/** Standard resource classes.  Spec: os-resource-classes. */
+const CLASSES = [
+  ...words('VCPU MEMORY_MB DISK_GB PCI_DEVICE SRIOV_NET_VF NUMA_SOCKET NUMA_CORE NUMA_THREAD NUMA_MEMORY_MB IPV4_ADDRESS VGPU'),
+  ...words('VGPU_DISPLAY_HEAD NET_BW_EGR_KILOBIT_PER_SEC NET_BW_IGR_KILOBIT_PER_SEC PCPU MEM_ENCRYPTION_CONTEXT FPGA PGPU'),
+  ...words('NET_PACKET_RATE_KILOPACKET_PER_SEC NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC NET_PACKET_RATE_IGR_KILOPACKET_PER_SEC'),
+];
+
 /** Names with a variable part, tried in order. */
 const patterned: readonly (readonly [RegExp, Rule])[] = [
   [/^aggregate_instance_extra_specs:.+$/, anything],
-  [/^capabilities:.+$/, anything],
+  [new RegExp(`^capabilities:(${HOST_FIELDS.join('|')})$`), anything],
+  [new RegExp(`^capabilities:(${HOST_OBJECTS.join('|')})(:\\w+)*$`), anything],
   [/^hw:numa_cpus\.\d+$/, cpuSet],
   [/^hw:numa_mem\.\d+$/, whole(1)],
-  [/^powervm:.+$/, anything],
-  [/^quota:(disk|memory|vif)_(limit|reservation|shares_share)$/, whole(0)],
-  [/^quota:(disk_io|disk|memory|vif)_shares_level$/, word('low', 'normal', 'high', 'custom')],
-  [/^quota:disk_io_(limit|reservation|shares_share)$/, whole(0)],
-  [/^quota:disk_(read|write|total)_(bytes|iops)_sec(_max)?$/, whole(0)],
+  [/^quota:(disk_io|memory|vif)_(limit|shares_share)$/, whole(0)],
+  [/^quota:(disk_io|memory|vif)_reservation$/, whole()],
+  [/^quota:(disk_io|memory|vif)_shares_level$/, word('low', 'normal', 'high', 'custom')],
+  [/^quota:disk_(read|write|total)_(bytes|iops)_sec$/, whole(0)],
   [/^quota:vif_(inbound|outbound)_(average|burst|peak)$/, whole(0)],
-  [/^resources([a-zA-Z0-9_-]{1,64})?:[A-Z0-9_]+$/, whole(0)],
-  [/^trait([a-zA-Z0-9_-]{1,64})?:[A-Z0-9_]+$/, word('required', 'forbidden')],
+  [new RegExp(`^resources([a-zA-Z0-9_-]{1,64})?:(${CLASSES.join('|')}|CUSTOM_[A-Z0-9_]+)$`), whole(0)],
+  [/^trait([a-zA-Z0-9_-]{1,64})?:(COMPUTE|CUSTOM|HW|MISC|OWNER|STORAGE)_[A-Z0-9_]+$/, word('required', 'forbidden')],
 ];
 
 const NAMESPACES =
-  /^(accel|aggregate_instance_extra_specs|capabilities|hw|hw_rng|hw_video|os|pci_passthrough|powervm|quota|resources([a-zA-Z0-9_-]{1,64})?|trait([a-zA-Z0-9_-]{1,64})?|vmware)$/;
+  /^(accel|aggregate_instance_extra_specs|capabilities|hw|hw_rng|hw_video|os|pci_passthrough|quota|resources([a-zA-Z0-9_-]{1,64})?|trait([a-zA-Z0-9_-]{1,64})?|vmware)$/;
 
 /** What is wrong with an extra spec, or undefined. Names outside the known namespaces are the operator's own and always right. */
 export function whyExtraSpecIsWrong(key: string, value: string): string | undefined {

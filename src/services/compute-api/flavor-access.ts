@@ -2,6 +2,7 @@ import { addFlavorProject, flavorProjects, removeFlavorProject } from '../../db/
 import type { Call, Reply } from '../../http/call.ts';
 import { flavorAccessExists, flavorAccessNotFound, flavorIsPublic, publicFlavorHasNoAccessList } from '../../model/errors-compute-api.ts';
 import type { Flavor } from '../../model/server.ts';
+import { tellFlavor } from './flavor-news.ts';
 import { mustFindFlavor } from './flavors.ts';
 import { publicFlavorRefusesAccess } from './microversions.ts';
 import type { ComputeParts } from './parts.ts';
@@ -23,7 +24,11 @@ export async function addFlavorAccess(parts: ComputeParts, call: Call<AccessAdd>
   if (flavor.isPublic && publicFlavorRefusesAccess(call.version)) throw flavorIsPublic({ id: flavor.flavorId });
   let added: boolean;
   try {
-    added = await parts.db.transaction((tx) => addFlavorProject(tx, flavor.id, project));
+    added = await parts.db.transaction(async (tx) => {
+      if (!(await addFlavorProject(tx, flavor.id, project))) return false;
+      await tellFlavor(parts, tx, flavor.flavorId, 'updated');
+      return true;
+    });
   } catch (cause) {
     if (!(await flavorProjects(parts.db.read, flavor.id)).includes(project)) throw cause;
     added = false; // someone else's add was first
@@ -37,8 +42,10 @@ export async function addFlavorAccess(parts: ComputeParts, call: Call<AccessAdd>
 export async function removeFlavorAccess(parts: ComputeParts, call: Call<AccessRemove>): Promise<Reply> {
   const flavor = await mustFindFlavor(parts, call as Call, call.params.id ?? '');
   const project = call.body.removeTenantAccess.tenant;
-  if (!(await parts.db.transaction((tx) => removeFlavorProject(tx, flavor.id, project))))
-    throw flavorAccessNotFound({ id: flavor.flavorId, project });
+  await parts.db.transaction(async (tx) => {
+    if (!(await removeFlavorProject(tx, flavor.id, project))) throw flavorAccessNotFound({ id: flavor.flavorId, project });
+    await tellFlavor(parts, tx, flavor.flavorId, 'updated');
+  });
   return accessList(parts, flavor);
 }
 

@@ -3,6 +3,7 @@ import type { Call, Reply } from '../../http/call.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { extraSpecNotFound, flavorNotFound } from '../../model/errors-compute-api.ts';
 import { whyExtraSpecIsWrong } from './extra-spec-rules.ts';
+import { tellFlavor } from './flavor-news.ts';
 import { mustFindFlavor } from './flavors.ts';
 import { extraSpecsAreChecked } from './microversions.ts';
 import type { ComputeParts } from './parts.ts';
@@ -50,21 +51,26 @@ async function put(parts: ComputeParts, call: Call<unknown>, given: Readonly<Rec
     }
   }
   await mustFindFlavor(parts, call as Call, id);
-  const done = await parts.db.transaction((tx) => changeExtraSpecs(tx, id, parts.clock.now(), (old) => ({ ...old, ...specs })));
+  const done = await change(parts, id, (old) => ({ ...old, ...specs }));
   if (done === 'no flavor') throw flavorNotFound({ id });
 }
+
+const change = (parts: ComputeParts, id: string, plan: Parameters<typeof changeExtraSpecs>[3]) =>
+  parts.db.transaction(async (tx) => {
+    const done = await changeExtraSpecs(tx, id, parts.clock.now(), plan);
+    if (done === 'changed') await tellFlavor(parts, tx, id, 'updated');
+    return done;
+  });
 
 /** Removes one extra spec.  Throws flavorNotFound, extraSpecNotFound (404).  Spec: compute api-ref "Delete An Extra Spec For A Flavor". */
 export async function removeExtraSpec(parts: ComputeParts, call: Call): Promise<Reply> {
   const { id, key } = target(call);
   await mustFindFlavor(parts, call, id);
-  const done = await parts.db.transaction((tx) =>
-    changeExtraSpecs(tx, id, parts.clock.now(), (old) => {
-      if (!Object.hasOwn(old, key)) return undefined;
-      const { [key]: _gone, ...rest } = old;
-      return rest;
-    }),
-  );
+  const done = await change(parts, id, (old) => {
+    if (!Object.hasOwn(old, key)) return undefined;
+    const { [key]: _gone, ...rest } = old;
+    return rest;
+  });
   if (done === 'no flavor') throw flavorNotFound({ id });
   if (done === 'left') throw extraSpecNotFound({ id, key });
   return { status: 200 };

@@ -13,6 +13,7 @@ import { invariant } from '../../lib/retry.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { flavorIdTaken, flavorMarkerNotFound, flavorNameTaken, flavorNotFound } from '../../model/errors-compute-api.ts';
 import type { Flavor } from '../../model/server.ts';
+import { tellFlavor, tellFlavorGone } from './flavor-news.ts';
 import { nextLink, pageLimit } from './links.ts';
 import { flavorsFilterByName, flavorsShowExtraSpecs } from './microversions.ts';
 import { type ComputeParts, maxLimitOf } from './parts.ts';
@@ -104,7 +105,10 @@ export async function createFlavor(parts: ComputeParts, call: Call<FlavorCreate>
   };
   await mustBeFree(parts, flavor);
   try {
-    await parts.db.transaction((tx) => insertFlavor(tx, flavor, parts.clock.now()));
+    await parts.db.transaction(async (tx) => {
+      await insertFlavor(tx, flavor, parts.clock.now());
+      await tellFlavor(parts, tx, flavor.flavorId, 'created');
+    });
   } catch (cause) {
     await mustBeFree(parts, flavor); // two creates at once: the unique key decides, this only words it
     throw cause;
@@ -137,13 +141,20 @@ function positive(value: number | string): number {
 export async function updateFlavor(parts: ComputeParts, call: Call<FlavorUpdate>): Promise<Reply> {
   const flavor = await mustFindFlavor(parts, call as Call, call.params.id ?? '');
   const { description } = call.body.flavor;
-  await parts.db.transaction((tx) => describeFlavor(tx, flavor.id, description, parts.clock.now()));
+  await parts.db.transaction(async (tx) => {
+    await describeFlavor(tx, flavor.id, description, parts.clock.now());
+    await tellFlavor(parts, tx, flavor.flavorId, 'updated');
+  });
   return { status: 200, body: { flavor: flavorView(call, { ...flavor, description }, showsExtraSpecs(call)) } };
 }
 
 /** Deletes a flavor; servers made from it keep their copy.  Throws flavorNotFound (404).  Spec: compute api-ref "Delete Flavor". */
 export async function removeFlavor(parts: ComputeParts, call: Call): Promise<Reply> {
   const id = call.params.id ?? '';
-  if (!(await parts.db.transaction((tx) => deleteFlavor(tx, id)))) throw flavorNotFound({ id });
+  await parts.db.transaction(async (tx) => {
+    const flavor = await findFlavor(tx, id);
+    if (!flavor || !(await deleteFlavor(tx, id))) throw flavorNotFound({ id });
+    await tellFlavorGone(parts, tx, flavor);
+  });
   return { status: 202 };
 }

@@ -1,13 +1,18 @@
-import { addKeypair, deleteKeypair, findKeypair, type Keypair, listKeypairs } from '../../db/tables/compute/keypairs.ts';
+import type { Query } from '../../db/engine.ts';
+import { writeChanges } from '../../db/tables/compute/changes.ts';
+import { addKeypair, deleteKeypair, findKeypair, type Keypair, keypairsUsed, listKeypairs } from '../../db/tables/compute/keypairs.ts';
 import { limitsOf } from '../../db/tables/compute/quota-limits.ts';
 import { type Call, one, type Reply } from '../../http/call.ts';
+import type { Micros } from '../../lib/clock.ts';
 import { keypairInvalid, keypairMarkerNotFound, keypairNotFound, keypairQuota, keypairTaken } from '../../model/errors-compute-api.ts';
+import { keypairPayload, notice } from '../../model/notices.ts';
 import { nextLink, pageLimit } from './links.ts';
 import { keypairStatusesAreProper, keypairsAreOnlyImported, keypairsArePaged, keypairsNameTheirUser } from './microversions.ts';
-import { type ComputeParts, maxLimitOf, quotasOf } from './parts.ts';
+import { type ComputeParts, maxLimitOf, publisherOf, quotasOf } from './parts.ts';
 import type { KeypairCreate } from './shapes/keypairs.ts';
-import { certificateFingerprint, makeSshKey, sshFingerprint } from './ssh-keys.ts';
+import { makeSshKey, sshFingerprint } from './ssh-keys.ts';
 import { keypairMade, keypairSummary, keypairView } from './views/keypairs.ts';
+import { certificateFingerprint, makeCertificate } from './x509-keys.ts';
 
 /** Whose key pairs are meant: the caller's, or from 2.10 on the named user's; policy decides. */
 function owner(call: Call<unknown>, named: string | undefined): string {
@@ -29,33 +34,57 @@ export async function listKeypairNames(parts: ComputeParts, call: Call): Promise
   return { status: 200, body: { keypairs: keypairs.map(keypairSummary), ...links } };
 }
 
-/** Imports a public key, or (to 2.91) makes a pair and shows its private half this once.
+/** Imports a public key or a certificate, or (to 2.91) makes a pair and shows its private half this once.
  *  Throws keypairInvalid (400), keypairQuota (403), keypairTaken (409).  Spec: compute api-ref "Import (or create) Keypair". */
 export async function createKeypair(parts: ComputeParts, call: Call<KeypairCreate>): Promise<Reply> {
   const wish = call.body.keypair;
   const userId = owner(call, wish.user_id);
-  const { privateKey, ...half } = await keyOf(call, wish);
-  const keypair: Omit<Keypair, 'id'> = { userId, name: wish.name, type: wish.type ?? 'ssh', ...half, createdAt: parts.clock.now() };
-  const limit = (await limitsOf(parts.db.read, quotasOf(parts), call.caller.projectId ?? '')).key_pairs;
+  const now = parts.clock.now();
+  const { privateKey, ...half } = await keyOf(call, wish, userId, now);
+  const keypair: Omit<Keypair, 'id'> = { userId, name: wish.name, type: wish.type ?? 'ssh', ...half, createdAt: now };
   await parts.db.transaction(async (tx) => {
+    const { key_pairs: limit } = await limitsOf(tx, quotasOf(parts), call.caller.projectId ?? '', userId);
     const outcome = await addKeypair(tx, parts.db.kind, keypair, limit);
     if (outcome === 'taken') throw keypairTaken({ name: keypair.name });
-    if (outcome === 'over quota') throw keypairQuota({ limit });
+    if (outcome === 'over quota') throw keypairQuota({ limit, used: await keypairsUsed(tx, userId), asked: 1 });
+    const before = { ...keypair, fingerprint: null, publicKey: wish.public_key ?? null };
+    await tell(parts, call, tx, privateKey === undefined ? 'import' : 'create', before, keypair);
   });
   return { status: keypairStatusesAreProper(call.version) ? 201 : 200, body: { keypair: keypairMade(keypair, privateKey) } };
+}
+
+/** Listeners outside hear of it by the change feed: how it began, and how it ended. */
+async function tell(
+  parts: ComputeParts,
+  call: Call<unknown>,
+  tx: Query,
+  deed: 'create' | 'import' | 'delete',
+  before: Parameters<typeof keypairPayload>[0],
+  after: Parameters<typeof keypairPayload>[0],
+): Promise<void> {
+  const row = (phase: 'start' | 'end', keypair: typeof before) => ({
+    noun: 'keypair' as const,
+    key: after.name.slice(0, 64), // as long as the column
+    what: phase === 'start' ? 'begun' : deed === 'delete' ? 'deleted' : 'created',
+    projectId: call.caller.projectId,
+    body: { userId: after.userId, notice: notice(publisherOf(parts), `keypair.${deed}.${phase}`, keypairPayload(keypair)) },
+    at: parts.clock.now(),
+  });
+  await writeChanges(tx, [row('start', before), row('end', after)]);
 }
 
 async function keyOf(
   call: Call<unknown>,
   wish: KeypairCreate['keypair'],
+  userId: string,
+  now: Micros,
 ): Promise<{ publicKey: string; fingerprint: string; privateKey?: string }> {
   const given = wish.public_key;
   if (given !== undefined) {
     return { publicKey: given, fingerprint: wish.type === 'x509' ? certificateFingerprint(given) : await sshFingerprint(given) };
   }
   if (keypairsAreOnlyImported(call.version)) throw keypairInvalid({ why: 'a public_key is needed' }); // the shape has refused it before
-  if (wish.type === 'x509') throw keypairInvalid({ why: 'x509 key pairs are not made here; import a certificate as public_key' });
-  return makeSshKey();
+  return wish.type === 'x509' ? makeCertificate(userId, now) : makeSshKey();
 }
 
 /** Shows a key pair.  Throws keypairNotFound (404).  Spec: compute api-ref "Show Keypair Details". */
@@ -71,6 +100,10 @@ export async function showKeypair(parts: ComputeParts, call: Call): Promise<Repl
 export async function removeKeypair(parts: ComputeParts, call: Call): Promise<Reply> {
   const userId = owner(call, one(call, 'user_id'));
   const name = call.params.name ?? '';
-  if (!(await parts.db.transaction((tx) => deleteKeypair(tx, userId, name)))) throw keypairNotFound({ user: userId, name });
+  await parts.db.transaction(async (tx) => {
+    const keypair = await findKeypair(tx, userId, name);
+    if (!keypair || !(await deleteKeypair(tx, userId, name))) throw keypairNotFound({ user: userId, name });
+    await tell(parts, call, tx, 'delete', keypair, keypair);
+  });
   return { status: keypairStatusesAreProper(call.version) ? 204 : 202 };
 }

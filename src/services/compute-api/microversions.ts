@@ -143,6 +143,8 @@ export const servicesCanBeForcedDown = since('2.11');
 export const keypairsArePaged = since('2.35');
 /** Hypervisor lists have pages. */
 export const hypervisorsArePaged = since('2.33');
+/** Usage reports have pages. */
+export const usageIsPaged = since('2.40');
 /** Services and hypervisors are named by uuid, and one list takes the pattern and asks for servers. */
 export const hostsAreNamedByUuid = since('2.53');
 /** Flavors show their extra specs to those who may list them. */

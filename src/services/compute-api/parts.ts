@@ -4,6 +4,8 @@ import { type QuotaDefaults, quotaDefaults } from './quota-defaults.ts';
 
 /** What the handlers of this room work with. */
 export interface ComputeParts {
+  /** This machine in notifications. */
+  readonly host?: string;
   readonly db: Database;
   readonly clock: Clock;
   /** Nova's [api] max_limit: the longest page; 1000 when absent. */
@@ -14,6 +16,8 @@ export interface ComputeParts {
   readonly quotas?: Partial<QuotaDefaults>;
 }
 
+/** Who this API is in notifications.  Spec: notification guide, publisher_id. */
+export const publisherOf = (parts: { readonly host?: string }) => `nova-api:${parts.host ?? 'localhost'}`;
 export const maxLimitOf = (parts: ComputeParts) => parts.maxLimit ?? 1000;
 export const serviceDownSecondsOf = (parts: ComputeParts) => parts.serviceDownSeconds ?? 60;
 /** What a project without limits of its own may have. */

@@ -7,6 +7,7 @@ import { serverNotFound } from '../../model/errors-compute.ts';
 import { type BuildServerInput, JOBS_RING } from '../../model/jobs.ts';
 import { CELL_UUID, powerStates } from '../../model/server.ts';
 import { type Acceptance, type Accepted, accept, bodyHash, findKey, type Idempotency } from './accept.ts';
+import { publisherOf } from './parts.ts';
 import { descriptionIsOwn } from './server-behaviours.ts';
 import { wishedDisks } from './server-disks.ts';
 import { jobContext } from './server-find.ts';
@@ -156,6 +157,7 @@ async function resolve(
     context: jobContext(call),
     idempotency,
     limits: defaultLimits(parts),
+    publisher: publisherOf(parts),
     now,
   };
 }

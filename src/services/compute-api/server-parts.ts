@@ -59,6 +59,8 @@ export interface NetworkCheck {
 
 /** What the server routes work with. */
 export interface ServerParts {
+  /** This machine in notifications. */
+  readonly host?: string;
   readonly db: Database;
   /** `ask` reaches the schedulers; without it decisions cannot be explained. */
   readonly bus: Pick<Bus, 'ring'> & Partial<Pick<Bus, 'ask'>>;

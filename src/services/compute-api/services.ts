@@ -3,6 +3,7 @@ import { writeChange } from '../../db/tables/compute/changes.ts';
 import {
   deleteService,
   findService,
+  hasEvacuationsDone,
   listServices,
   type Service,
   type ServiceChange,
@@ -12,7 +13,9 @@ import {
 import { type Call, one, type Reply } from '../../http/call.ts';
 import { isUuid } from '../../lib/ids.ts';
 import { invalidInput, routeNotFound } from '../../model/errors.ts';
+import { evacuationsPending, serviceHasMoves } from '../../model/errors-compute-admin.ts';
 import { hostBinaryNotFound, serviceHasServers, serviceNotFound } from '../../model/errors-compute-api.ts';
+import { notice, servicePayload } from '../../model/notices.ts';
 import { hostsAreNamedByUuid, servicesCanBeForcedDown } from './microversions.ts';
 import { type ComputeParts, serviceDownSecondsOf } from './parts.ts';
 import type { ServiceByHost, ServiceByUuid } from './shapes/hosts.ts';
@@ -41,8 +44,10 @@ async function updateByHost(parts: ComputeParts, call: Call<ServiceByHost>): Pro
   const { host, binary, disabled_reason: disabledReason } = call.body;
   const deed = call.params.id ?? '';
   const { change, shown } = legacyDeed(deed, call, disabledReason);
+  mustBeCompute(binary);
   const [service] = await listServices(parts.db.read, { host, binary });
   if (!service) throw hostBinaryNotFound({ host, binary });
+  await mayComeUp(parts, host, change);
   await save(parts, service, change);
   return { status: 200, body: { service: { host, binary, ...shown } } };
 }
@@ -73,8 +78,7 @@ function legacyDeed(
 
 async function updateByUuid(parts: ComputeParts, call: Call<ServiceByUuid>): Promise<Reply> {
   const service = await mustFind(parts, call);
-  if (service.binary !== 'nova-compute')
-    throw invalidInput({ why: `Updating a ${service.binary} service is not supported. Only nova-compute services can be updated.` });
+  mustBeCompute(service.binary);
   const { status, disabled_reason: reason, forced_down: forced } = call.body;
   if (reason !== undefined && status !== 'disabled')
     throw invalidInput({ why: "Specifying 'disabled_reason' requires that status is 'disabled'." });
@@ -85,24 +89,45 @@ async function updateByUuid(parts: ComputeParts, call: Call<ServiceByUuid>): Pro
     ...(status === 'disabled' ? { disabled: true, ...(reason === undefined ? {} : { disabledReason: reason }) } : {}),
     ...(forced === undefined ? {} : { forcedDown: isYes(forced) }),
   };
+  await mayComeUp(parts, service.host, change);
   await save(parts, service, change);
   return { status: 200, body: { service: view(parts, { ...service, ...change }) } };
+}
+
+/** Throws invalidInput (400) for services that are not switched. */
+function mustBeCompute(binary: string) {
+  if (binary !== 'nova-compute')
+    throw invalidInput({ why: `Updating a ${binary} service is not supported. Only nova-compute services can be updated.` });
+}
+
+/** A host whose servers were evacuated stays down until its agent has come back and given them up. */
+async function mayComeUp(parts: ComputeParts, host: string, change: ServiceChange) {
+  if (change.forcedDown === false && (await hasEvacuationsDone(parts.db.read, host))) throw evacuationsPending({ host });
 }
 
 const save = (parts: ComputeParts, service: Service, change: ServiceChange) =>
   parts.db.transaction(async (tx) => {
     await updateService(tx, service.id, change, parts.clock.now());
-    await tell(parts, tx, service, 'updated');
+    await tell(parts, tx, { ...service, ...change }, 'updated');
   });
 
-/** Schedulers hear of it by the change feed. */
-const tell = (parts: ComputeParts, tx: Query, service: Service, what: 'updated' | 'deleted') =>
+/** Schedulers and listeners outside hear of it by the change feed. */
+export const tell = (parts: ComputeParts, tx: Query, service: Service, what: 'updated' | 'deleted') =>
   writeChange(tx, {
     noun: 'service',
     key: service.host,
     what,
     projectId: null,
-    body: { uuid: service.uuid, host: service.host, binary: service.binary },
+    body: {
+      uuid: service.uuid,
+      host: service.host,
+      binary: service.binary,
+      notice: notice(
+        `${service.binary}:${service.host}`,
+        what === 'updated' ? 'service.update' : 'service.delete',
+        servicePayload(service),
+      ),
+    },
     at: parts.clock.now(),
   });
 
@@ -120,8 +145,9 @@ async function mustFind(parts: ComputeParts, call: Call<unknown>): Promise<Servi
 export async function removeCloudService(parts: ComputeParts, call: Call): Promise<Reply> {
   const service = await mustFind(parts, call);
   await parts.db.transaction(async (tx) => {
-    const servers = await deleteService(tx, service);
-    if (servers > 0) throw serviceHasServers({ host: service.host, servers });
+    const inUse = await deleteService(tx, service);
+    if (inUse && 'servers' in inUse) throw serviceHasServers({ host: service.host, servers: inUse.servers });
+    if (inUse) throw serviceHasMoves({ host: service.host, moves: inUse.moves });
     await tell(parts, tx, service, 'deleted');
   });
   return { status: 204 };

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPair, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
 import { keypairInvalid } from '../../model/errors-compute-api.ts';
 
@@ -49,13 +49,4 @@ function mustHoldStrings(type: string, blob: Buffer): void {
     strings++;
   }
   if (!FIDO.includes(type) || strings < 3) throw new Error('it is no FIDO key');
-}
-
-/** SHA-1 over a certificate, in small pairs with colons.  Throws keypairInvalid (400) for what is no PEM certificate. */
-export function certificateFingerprint(certificate: string): string {
-  try {
-    return new X509Certificate(certificate).fingerprint.toLowerCase();
-  } catch (cause) {
-    throw keypairInvalid({ why: 'failed to generate X509 fingerprint. Error message: it is not a PEM certificate' }, { cause });
-  }
 }

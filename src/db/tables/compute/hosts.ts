@@ -1,10 +1,12 @@
 import type { Micros } from '../../../lib/clock.ts';
 import { newUuid } from '../../../lib/ids.ts';
+import { notice, servicePayload } from '../../../model/notices.ts';
 import { type ClaimClass, claimClasses } from '../../../model/resources.ts';
 import { DEFAULT_ZONE } from '../../../model/server.ts';
 import type { EngineKind, Query } from '../../engine.ts';
 import { prepared } from '../../prepared.ts';
 import { insertIgnore } from '../../statements.ts';
+import { writeChange } from './changes.ts';
 
 export const COMPUTE_BINARY = 'nova-compute';
 
@@ -43,15 +45,17 @@ const columns = (report: HypervisorReport) => ({
 /** Makes sure that a service of the cloud has its row, and answers its id. */
 export async function ensureService(tx: Query, kind: EngineKind, host: string, binary: string, at: Micros): Promise<number> {
   const compute = binary === COMPUTE_BINARY;
-  await insertIgnore(
+  const uuid = newUuid();
+  const topic = binary.replace(/^nova-/, '');
+  const made = await insertIgnore(
     tx,
     kind,
     'services',
     {
-      uuid: newUuid(),
+      uuid,
       host,
       binary,
-      topic: binary.replace(/^nova-/, ''),
+      topic,
       zone: compute ? DEFAULT_ZONE : 'internal',
       disabled: 0,
       disabled_reason: null,
@@ -63,6 +67,11 @@ export async function ensureService(tx: Query, kind: EngineKind, host: string, b
     },
     ['host', 'binary'],
   );
+  if (made) {
+    const fresh = { uuid, host, binary, topic, disabled: false, disabledReason: null, forcedDown: false, lastSeenAt: null, reportCount: 0 };
+    const body = { uuid, host, binary, notice: notice(`${binary}:${host}`, 'service.create', servicePayload(fresh)) };
+    await writeChange(tx, { noun: 'service', key: host, what: 'created', projectId: null, body, at });
+  }
   const row = await tx.selectFrom('services').select('id').where('host', '=', host).where('binary', '=', binary).executeTakeFirstOrThrow();
   return row.id;
 }

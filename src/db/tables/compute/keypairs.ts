@@ -78,5 +78,17 @@ export async function deleteKeypair(tx: Query, userId: string, name: string): Pr
   return true;
 }
 
+/** How many key pairs a user has, as the quota counts them. */
+export async function keypairsUsed(q: Query, userId: string): Promise<number> {
+  const row = await q
+    .selectFrom('quota_usages')
+    .select('used')
+    .where('project_id', '=', '')
+    .where('user_id', '=', userId)
+    .where('resource', '=', 'key_pairs')
+    .executeTakeFirst();
+  return row?.used ?? 0;
+}
+
 const counts = (tx: Query, userId: string) =>
   tx.updateTable('quota_usages').where('project_id', '=', '').where('user_id', '=', userId).where('resource', '=', 'key_pairs');

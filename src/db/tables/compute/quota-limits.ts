@@ -1,23 +1,89 @@
 import type { EngineKind, Query } from '../../engine.ts';
+import { prepared } from '../../prepared.ts';
 import { insertIgnore } from '../../statements.ts';
 
-/** A project's limits, or with `userId` one user's in it: own rows over the project's over `defaults`. -1: none. */
+// Limits of quota classes stand in the same table under an empty project, with the class in the place of the user. Class 'default' holds for everybody.
+const CLASS = '';
+export const DEFAULT_CLASS = 'default';
+
+type Limits<R extends string> = Record<R, number>;
+
+const limitRows = prepared((db, p: { projectId: string; userId: string }) =>
+  db
+    .selectFrom('quota_limits')
+    .select(['project_id', 'user_id', 'resource', 'hard_limit'])
+    .where('project_id', 'in', [CLASS, p.projectId])
+    .where('user_id', 'in', ['', DEFAULT_CLASS, p.userId]),
+);
+
+/** Own rows of a project, by what they hold for: the class of everybody, the project, the user. */
+async function ownLimits<R extends string>(
+  q: Query,
+  known: Readonly<Limits<R>>,
+  projectId: string,
+  userId: string,
+): Promise<{ byClass: Partial<Limits<R>>; project: Partial<Limits<R>>; user: Partial<Limits<R>> }> {
+  const { rows } = await limitRows(q, { projectId, userId });
+  const found = { byClass: {} as Partial<Limits<R>>, project: {} as Partial<Limits<R>>, user: {} as Partial<Limits<R>> };
+  for (const row of rows) {
+    if (!Object.hasOwn(known, row.resource)) continue;
+    const resource = row.resource as R; // known by the line above
+    if (row.project_id === CLASS) {
+      if (row.user_id === DEFAULT_CLASS) found.byClass[resource] = row.hard_limit;
+    } else if (row.user_id === '') found.project[resource] = row.hard_limit;
+    else if (row.user_id === userId) found.user[resource] = row.hard_limit;
+  }
+  return found;
+}
+
+/** A project's limits, or with `userId` one user's in it: own rows over the project's over the default class over `defaults`. -1: none. */
 export async function limitsOf<R extends string>(
   q: Query,
-  defaults: Readonly<Record<R, number>>,
+  defaults: Readonly<Limits<R>>,
   projectId: string,
   userId = '',
-): Promise<Record<R, number>> {
+): Promise<Limits<R>> {
+  const { byClass, project, user } = await ownLimits(q, defaults, projectId, userId);
+  return { ...defaults, ...byClass, ...project, ...user };
+}
+
+/** A project's limits, and apart from them those that one user of it has of its own. */
+export async function limitsWithUser<R extends string>(
+  q: Query,
+  defaults: Readonly<Limits<R>>,
+  projectId: string,
+  userId: string,
+): Promise<{ project: Limits<R>; user: Partial<Limits<R>> }> {
+  const { byClass, project, user } = await ownLimits(q, defaults, projectId, userId);
+  return { project: { ...defaults, ...byClass, ...project }, user };
+}
+
+/** Limits of a quota class; one that nobody has set has the defaults. */
+export async function classLimits<R extends string>(q: Query, defaults: Readonly<Limits<R>>, name: string): Promise<Limits<R>> {
   const rows = await q
     .selectFrom('quota_limits')
-    .select(['user_id', 'resource', 'hard_limit'])
-    .where('project_id', '=', projectId)
-    .where('user_id', 'in', ['', userId])
-    .orderBy('user_id')
+    .select(['resource', 'hard_limit'])
+    .where('project_id', '=', CLASS)
+    .where('user_id', '=', name)
     .execute();
-  const limits: Record<R, number> = { ...defaults };
+  const limits: Limits<R> = { ...defaults };
   for (const row of rows) if (Object.hasOwn(defaults, row.resource)) limits[row.resource as R] = row.hard_limit; // known by the line's own test
   return limits;
+}
+export const setClassLimits = (tx: Query, kind: EngineKind, name: string, limits: Readonly<Record<string, number>>): Promise<void> =>
+  setLimits(tx, kind, CLASS, name, limits);
+
+/** What users of a project have of their own, summed per resource, without `except`; -1 counts as nothing. */
+export async function usersShares(q: Query, projectId: string, except = ''): Promise<Readonly<Record<string, number>>> {
+  const rows = await q
+    .selectFrom('quota_limits')
+    .select((eb) => ['resource', eb.fn.sum<number | string>('hard_limit').as('total')])
+    .where('project_id', '=', projectId)
+    .where('user_id', 'not in', ['', except])
+    .where('hard_limit', '>', 0)
+    .groupBy('resource')
+    .execute();
+  return Object.fromEntries(rows.map((row) => [row.resource, Number(row.total)]));
 }
 
 /** Sets limits of a project, or of one user in it. Call it in a transaction. */
@@ -47,18 +113,45 @@ export async function dropLimits(tx: Query, projectId: string, userId?: string):
   await rows.execute();
 }
 
-/** What a project uses, by resource; server groups counted as they are. */
-export async function usageOf(q: Query, projectId: string): Promise<Readonly<Record<string, number>>> {
+/** What a project uses, by resource; server groups counted as they are. With `userId` what that user has made of it. */
+export async function usageOf(q: Query, projectId: string, userId?: string): Promise<Readonly<Record<string, number>>> {
+  let groups = q
+    .selectFrom('server_groups')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('project_id', '=', projectId);
+  if (userId !== undefined) groups = groups.where('user_id', '=', userId);
+  const server_groups = Number((await groups.executeTakeFirst())?.n ?? 0);
+  if (userId !== undefined) return { ...(await serverUsageOfUser(q, projectId, userId)), server_groups };
   const rows = await q
     .selectFrom('quota_usages')
     .select(['resource', 'used'])
     .where('project_id', '=', projectId)
     .where('user_id', '=', '')
     .execute();
-  const groups = await q
-    .selectFrom('server_groups')
-    .select((eb) => eb.fn.countAll<number>().as('n'))
+  return { ...Object.fromEntries(rows.map((row) => [row.resource, row.used])), server_groups };
+}
+
+/** What the living servers of one user in a project take. Counted from the servers themselves: only few users have limits of their own. */
+export async function serverUsageOfUser(
+  q: Query,
+  projectId: string,
+  userId: string,
+): Promise<{ instances: number; cores: number; ram: number }> {
+  const rows = await q
+    .selectFrom('servers')
+    .select((eb) => ['flavor', eb.fn.countAll<number>().as('n')])
     .where('project_id', '=', projectId)
-    .executeTakeFirst();
-  return { ...Object.fromEntries(rows.map((row) => [row.resource, row.used])), server_groups: Number(groups?.n ?? 0) };
+    .where('user_id', '=', userId)
+    .where('deleted', '=', 0)
+    .groupBy('flavor')
+    .execute();
+  const sum = { instances: 0, cores: 0, ram: 0 };
+  for (const row of rows) {
+    const flavor = JSON.parse(row.flavor) as { vcpus: number; memoryMiB: number }; // written by newServerRow
+    const n = Number(row.n);
+    sum.instances += n;
+    sum.cores += n * flavor.vcpus;
+    sum.ram += n * flavor.memoryMiB;
+  }
+  return sum;
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { EngineKind, Query } from '../../engine.ts';
 import { met, prepared } from '../../prepared.ts';
+import { limitsOf, serverUsageOfUser } from './quota-limits.ts';
 
 /** What servers take of a project's quota. `ram` is MiB. */
 export interface ServerShare {
@@ -15,18 +16,27 @@ type Resource = (typeof RESOURCES)[number];
 /** How a share did not fit: per resource what was asked, what is used and what is allowed. */
 export type QuotaShort = readonly { readonly resource: Resource; readonly asked: number; readonly used: number; readonly limit: number }[];
 
-const projectLimits = prepared((db, p: { projectId: string }) =>
-  db.selectFrom('quota_limits').select(['resource', 'hard_limit']).where('project_id', '=', p.projectId).where('user_id', '=', ''),
-);
+/** A project's limits: its own rows, else those of the class of everybody, else the defaults given. -1: none. */
+export const quotaLimits = (db: Query, projectId: string, defaults: Readonly<Record<string, number>>): Promise<Record<string, number>> =>
+  limitsOf(db, defaults, projectId);
 
-/** A project's limits: its own rows, else the defaults given. -1: none. */
-export async function quotaLimits(
-  db: Query,
+/** What of a share does not fit the limits that a user has of its own; undefined when all does. Asked after the project's counters are taken: while they
+ *  are held nobody else makes servers in the project. */
+export async function userQuotaShort(
+  tx: Query,
   projectId: string,
-  defaults: Readonly<Record<string, number>>,
-): Promise<Record<string, number>> {
-  const { rows } = await projectLimits(db, { projectId });
-  return { ...defaults, ...Object.fromEntries(rows.map((row) => [row.resource, row.hard_limit])) };
+  userId: string,
+  share: ServerShare,
+  own: Readonly<Partial<Record<string, number>>>,
+): Promise<QuotaShort | undefined> {
+  if (RESOURCES.every((resource) => (own[resource] ?? -1) < 0)) return undefined;
+  const now = await serverUsageOfUser(tx, projectId, userId);
+  const short = RESOURCES.flatMap((resource) => {
+    const limit = own[resource] ?? -1;
+    const used = now[resource];
+    return limit >= 0 && used + share[resource] > limit ? [{ resource, asked: share[resource], used, limit }] : [];
+  });
+  return short.length === 0 ? undefined : short;
 }
 
 /** Takes the share, each resource by one conditional statement. Answers undefined when taken, else what was short: then the

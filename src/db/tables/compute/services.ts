@@ -16,6 +16,7 @@ export interface Service {
   readonly disabledReason: string | null;
   readonly forcedDown: boolean;
   readonly lastSeenAt: Micros | null;
+  readonly reportCount: number;
   readonly updatedAt: Micros | null;
 }
 
@@ -30,6 +31,7 @@ const serviceOf = (row: Selectable<ServicesTable>): Service => ({
   disabledReason: row.disabled_reason,
   forcedDown: row.forced_down === 1,
   lastSeenAt: row.last_seen_at,
+  reportCount: row.report_count,
   updatedAt: row.updated_at,
 });
 
@@ -69,8 +71,12 @@ export async function updateService(tx: Query, id: number, change: ServiceChange
     .execute();
 }
 
-/** Deletes a service, its hypervisors and what they offered, unless servers are on it: then it answers how many. Call it in a transaction. */
-export async function deleteService(tx: Query, service: Service): Promise<number> {
+/** What keeps a service from being deleted. */
+export type ServiceInUse = { readonly servers: number } | { readonly moves: number };
+
+/** Deletes a service, its hypervisors, what they offered and its places in aggregates, unless servers are on it or on their way: then it answers how
+ *  many, and the transaction must be rolled back. */
+export async function deleteService(tx: Query, service: Service): Promise<ServiceInUse | undefined> {
   const hypervisors = await tx.selectFrom('hypervisors').select(['uuid', 'host']).where('service_id', '=', service.id).execute();
   if (hypervisors.length > 0) {
     const count = await tx
@@ -79,14 +85,47 @@ export async function deleteService(tx: Query, service: Service): Promise<number
       .where('host', '=', service.host)
       .where('deleted', '=', 0)
       .executeTakeFirst();
-    if (Number(count?.n ?? 0) > 0) return Number(count?.n);
+    if (Number(count?.n ?? 0) > 0) return { servers: Number(count?.n) };
+    const moves = await movesUnderWay(tx, service.host);
+    if (moves > 0) return { moves };
     const uuids = hypervisors.map((row) => row.uuid);
+    // A claim that is made at the same time either stands in `used` by now, or finds no inventory after us.
+    await tx.deleteFrom('inventories').where('provider_uuid', 'in', uuids).where('used', '=', 0).execute();
+    const claimed = await tx.selectFrom('inventories').select('used').where('provider_uuid', 'in', uuids).limit(1).executeTakeFirst();
+    if (claimed) return { servers: 1 };
+    await tx.deleteFrom('aggregate_hosts').where('host', '=', service.host).execute();
     await tx.deleteFrom('hypervisors').where('service_id', '=', service.id).execute();
-    await tx.deleteFrom('inventories').where('provider_uuid', 'in', uuids).execute();
     await tx.deleteFrom('resource_providers').where('uuid', 'in', uuids).execute();
   }
   await tx.deleteFrom('services').where('id', '=', service.id).execute();
-  return 0;
+  return undefined;
+}
+
+/** Statuses of moves that are over.  Spec: nova-api, os-migrations. */
+const ENDED = ['confirmed', 'reverted', 'error', 'failed', 'completed', 'cancelled', 'done'];
+
+/** How many moves to or from a host are not over. */
+async function movesUnderWay(q: Query, host: string): Promise<number> {
+  const row = await q
+    .selectFrom('server_migrations')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where((eb) => eb.or([eb('source_host', '=', host), eb('dest_host', '=', host)]))
+    .where('status', 'not in', ENDED)
+    .executeTakeFirst();
+  return Number(row?.n ?? 0);
+}
+
+/** Whether evacuations from a host wait for its agent's return to be completed. */
+export async function hasEvacuationsDone(q: Query, host: string): Promise<boolean> {
+  const row = await q
+    .selectFrom('server_migrations')
+    .select('id')
+    .where('source_host', '=', host)
+    .where('type', '=', 'evacuation')
+    .where('status', '=', 'done')
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** A hypervisor with its service and what of it is promised. Used amounts have the reserved ones in them, as Nova's have. */
@@ -115,6 +154,8 @@ export interface Hypervisor {
 export interface HypervisorWish {
   readonly uuid?: string;
   readonly id?: number;
+  /** Name of the agent's host. */
+  readonly host?: string;
   /** Part of the hypervisor's host name. */
   readonly hostnamePart?: string;
   readonly limit?: number;
@@ -127,6 +168,7 @@ export async function listHypervisors(q: Query, wish: HypervisorWish = {}): Prom
   let query = q.selectFrom('hypervisors').selectAll().orderBy('id');
   if (wish.uuid !== undefined) query = query.where('uuid', '=', wish.uuid);
   if (wish.id !== undefined) query = query.where('id', '=', wish.id);
+  if (wish.host !== undefined) query = query.where('host', '=', wish.host);
   if (wish.after !== undefined) query = query.where('id', '>', wish.after);
   if (wish.hostnamePart !== undefined) {
     const pattern = `%${wish.hostnamePart.replaceAll(/[!%_]/g, (sign) => `!${sign}`)}%`;

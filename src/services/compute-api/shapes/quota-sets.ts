@@ -30,3 +30,26 @@ export const quotaUpdate = body({
 export type QuotaUpdate = Infer<typeof quotaUpdate>;
 
 export const quotaQuery = query({ user_id: texts() }, '2.75');
+
+const classNetworks = until('2.49', limit);
+export const quotaClassUpdate = body({
+  quota_class_set: required(
+    body({
+      instances: limit,
+      cores: limit,
+      ram: limit,
+      metadata_items: limit,
+      key_pairs: limit,
+      server_groups: limit,
+      server_group_members: limit,
+      injected_files: ofFiles,
+      injected_file_content_bytes: ofFiles,
+      injected_file_path_bytes: ofFiles,
+      floating_ips: classNetworks,
+      fixed_ips: classNetworks,
+      security_groups: classNetworks,
+      security_group_rules: classNetworks,
+    }),
+  ),
+});
+export type QuotaClassUpdate = Infer<typeof quotaClassUpdate>;
