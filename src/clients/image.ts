@@ -20,6 +20,10 @@ export interface ImageClient {
   download(id: string, as?: AskAs): Promise<Readable>;
   /** Every image that fits, over all pages. Words as the API has them: `{ name: 'tiny', visibility: 'public' }`. */
   list(filters?: Readonly<Record<string, string>>, as?: AskAs): Promise<Image[]>;
+  /** So many images at most that fit, newest first, from behind the image `marker` on. */
+  page(filters: Readonly<Record<string, string>>, page: { limit: number; marker?: string | undefined }, as?: AskAs): Promise<Image[]>;
+  /** Sets custom properties and takes others away. */
+  setProperties(id: string, set: Readonly<Record<string, string>>, away: readonly string[], as?: AskAs): Promise<Image>;
   /** Registers an image without data. */
   create(wish: ImageWish, as?: AskAs): Promise<Image>;
   /** Changes what is known of an image: words as the API has them, `{ disk_format: 'qcow2' }`. */
@@ -44,6 +48,8 @@ export interface ImageWish {
   readonly tags?: readonly string[];
 }
 
+/** A property's place in a JSON patch. */
+const pointer = (word: string) => `/${word.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 const UPLOAD = 'application/octet-stream';
 /** A neighbour's deadline holds for the body too, and an image may take hours on a slow line. */
 const DOWNLOAD_MS = 24 * 3_600_000;
@@ -57,6 +63,23 @@ export function imageClient(service: Neighbour, more: { clock?: Clock; cacheMs?:
   const options = (as: AskAs = {}) => ({ ...(as.token ? { token: as.token } : {}), ...(as.signal ? { signal: as.signal } : {}) });
   const forget = (id: string) => {
     for (const key of kept.keys()) if (key.startsWith(`${id} `)) kept.delete(key);
+  };
+  const patch = async (id: string, body: readonly object[], as: AskAs | undefined): Promise<Image> => {
+    forget(id);
+    const headers = { 'content-type': 'application/openstack-images-v2.1-json-patch' };
+    return imageFrom((await service.ask('PATCH', place(id), { ...options(as), body, headers })).body);
+  };
+  const pages = async (words: URLSearchParams, as: AskAs | undefined, most = Number.POSITIVE_INFINITY): Promise<Image[]> => {
+    const images: Image[] = [];
+    let path: string | undefined = `/v2/images?${words}`;
+    while (path !== undefined && images.length < most) {
+      const page: { images?: unknown; next?: unknown } = (await service.ask<{ images?: unknown; next?: unknown }>('GET', path, options(as)))
+        .body;
+      if (!Array.isArray(page?.images)) throw nonsense();
+      images.push(...page.images.map(imageFrom));
+      path = typeof page.next === 'string' && page.next.startsWith('/v2/images?') ? page.next : undefined;
+    }
+    return images;
   };
   return {
     async show(id, as) {
@@ -74,19 +97,15 @@ export function imageClient(service: Neighbour, more: { clock?: Clock; cacheMs?:
       answer.body.resume(); // a 204 has no body; read to its end it gives the connection back
       throw new CloudError('image.no_data', 'notFound', `Image ${id} has no data.`, { id });
     },
-    async list(filters = {}, as) {
-      const images: Image[] = [];
-      let path: string | undefined = `/v2/images?${new URLSearchParams({ limit: '1000', ...filters })}`;
-      while (path !== undefined) {
-        const page: { images?: unknown; next?: unknown } = (
-          await service.ask<{ images?: unknown; next?: unknown }>('GET', path, options(as))
-        ).body;
-        if (!Array.isArray(page?.images)) throw nonsense();
-        images.push(...page.images.map(imageFrom));
-        path = typeof page.next === 'string' && page.next.startsWith('/v2/images?') ? page.next : undefined;
-      }
-      return images;
+    async page(filters, { limit, marker }, as) {
+      const words = new URLSearchParams({ ...filters, limit: String(Math.min(limit, 1000)), ...(marker === undefined ? {} : { marker }) });
+      return (await pages(words, as, limit)).slice(0, limit);
     },
+    async setProperties(id, set, away, as) {
+      const added = Object.entries(set).map(([word, value]) => ({ op: 'add', path: pointer(word), value }));
+      return patch(id, [...added, ...away.map((word) => ({ op: 'remove', path: pointer(word) }))], as);
+    },
+    list: (filters = {}, as) => pages(new URLSearchParams({ limit: '1000', ...filters }), as),
     async create(wish, as) {
       const { id, name, visibility, owner, tags, properties } = wish;
       const body = {
@@ -104,14 +123,11 @@ export function imageClient(service: Neighbour, more: { clock?: Clock; cacheMs?:
       return imageFrom((await service.ask('POST', '/v2/images', { ...options(as), body, expect: [201] })).body);
     },
     async change(id, words, as) {
-      forget(id);
-      const body = Object.entries(words).map(([word, value]) => ({
-        op: 'add',
-        path: `/${word.replaceAll('~', '~0').replaceAll('/', '~1')}`,
-        value,
-      }));
-      const headers = { 'content-type': 'application/openstack-images-v2.1-json-patch' };
-      return imageFrom((await service.ask('PATCH', place(id), { ...options(as), body, headers })).body);
+      return patch(
+        id,
+        Object.entries(words).map(([word, value]) => ({ op: 'add', path: pointer(word), value })),
+        as,
+      );
     },
     async upload(id, data, as) {
       forget(id);

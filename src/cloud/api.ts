@@ -13,14 +13,14 @@ import { CHANGES_RING } from '../model/jobs.ts';
 import { createComputeApp } from '../services/compute-api/app.ts';
 import { openChangeHub } from '../services/compute-api/change-hub.ts';
 import { readPolicyFile } from '../services/compute-api/policy-file.ts';
-import { computeVersions } from '../services/compute-api/versions.ts';
+import { computeChoices, computeVersions } from '../services/compute-api/versions.ts';
 import { createIdentityApp, type IdentityApp } from '../services/identity/app.ts';
 import { defaultCatalog } from '../services/identity/catalog.ts';
 import { openTokenKeys } from '../services/identity/keys.ts';
 import { createImageApp } from '../services/image/app.ts';
 import { createNetworkApp } from '../services/network/network-app.ts';
 import { createVolumeApp } from '../services/volume/app.ts';
-import { agentPort, consolePort, diagnosticsPort, imagePort } from './compute-ports.ts';
+import { agentPort, consoleAddressPort, consolePort, consoleSettings, diagnosticsPort, imagePort, imageProxy } from './compute-ports.ts';
 import { machineName } from './hypervisor.ts';
 import { type Neighbours, openNeighbours } from './neighbours.ts';
 import { networkPort } from './network-port.ts';
@@ -118,6 +118,8 @@ export async function startApi(options: {
         },
       }),
     );
+  const imageUrlFor = (origin: string) =>
+    builtin.has('image') || settings.imageUrl === null ? `${origin}/image` : settings.imageUrl.replace(/\/+$/, '');
   apps.push(
     await createComputeApp({
       parts: {
@@ -126,10 +128,8 @@ export async function startApi(options: {
         clock,
         log,
         changes,
-        images: imagePort(neighbours.images, (id, origin) => {
-          const at = builtin.has('image') || settings.imageUrl === null ? `${origin}/image` : settings.imageUrl.replace(/\/+$/, '');
-          return `${at}/v2/images/${id}`;
-        }),
+        images: imagePort(neighbours.images, (id, origin) => `${imageUrlFor(origin)}/v2/images/${id}`),
+        imageProxy: imageProxy(neighbours.images, imageUrlFor),
         reclaimSeconds: settings.reclaimInterval,
         resizeToSameHost: settings.resizeToSameHost,
         shelvedOffloadSeconds: settings.shelvedOffloadTime,
@@ -140,6 +140,8 @@ export async function startApi(options: {
         console: consolePort(bus),
         diagnostics: diagnosticsPort(bus),
         agents: agentPort(bus),
+        consoleAddress: consoleAddressPort(bus),
+        consoles: consoleSettings(settings),
         serviceDownSeconds: settings.serviceDownTime,
         host: settings.host ?? machineName(),
         quotas: {
@@ -167,6 +169,7 @@ export async function startApi(options: {
     plain: plainRoutes({
       publicUrl,
       versions: computeVersions,
+      choices: computeChoices,
       metrics: processMetrics(),
       health: async () => ({
         database: await db.read

@@ -1,11 +1,15 @@
 import type { Bus } from '../bus/bus.ts';
 import { computeAgentContract } from '../bus/contracts/compute-agent.ts';
 import { type ImageClient, snapshotOf } from '../clients/image.ts';
+import type { ConsoleAddress, ConsoleProtocol } from '../model/consoles.ts';
 import { CloudError } from '../model/errors.ts';
-import { serverNotReady } from '../model/errors-compute.ts';
+import { serverNotFound, serverNotReady } from '../model/errors-compute.ts';
+import { consoleTypeUnavailable } from '../model/errors-misc-api.ts';
 import type { Server } from '../model/server.ts';
 import type { AgentPort } from '../services/compute-api/admin-parts.ts';
-import type { ImagePort } from '../services/compute-api/server-parts.ts';
+import type { ConsoleSettings, ImageProxy } from '../services/compute-api/misc-parts.ts';
+import type { Asker, ImagePort } from '../services/compute-api/server-parts.ts';
+import type { Settings } from './options.ts';
 
 /** The image service as the compute API asks it: with the user's own token, so that others' private images are not there. */
 export const imagePort = (images: ImageClient, location: ImagePort['location']): ImagePort => ({
@@ -33,6 +37,21 @@ export const conductorImages = (images: ImageClient) => ({
   backups: (serverUuid: string, type: string) =>
     images.list({ image_type: 'backup', backup_type: type, instance_uuid: serverUuid, status: 'active' }),
 });
+
+/** The image service as old clients reach it through the compute API: with their own token. */
+export function imageProxy(images: ImageClient, publicUrl: (origin: string) => string): ImageProxy {
+  const as = ({ token }: Asker) => (token === null ? {} : { token });
+  return {
+    list: (words, page, asker) => images.page(words, page, as(asker)),
+    show: (id, asker) => images.show(id, as(asker)),
+    async remove(id, asker) {
+      await images.show(id, as(asker)); // the client takes one that is gone for removed
+      await images.remove(id, as(asker));
+    },
+    change: (id, set, away, asker) => images.setProperties(id, set, away, as(asker)),
+    publicUrl,
+  };
+}
 
 const emptySnapshot = (id: string, name: string) => ({
   id,
@@ -84,3 +103,35 @@ async function onHost<T>(server: Server, ask: (host: string) => Promise<T>): Pro
     throw cause;
   }
 }
+
+/** Where a server's console is, asked of its agent. Throws what ServerParts' consoleAddress promises. */
+export const consoleAddressPort =
+  (bus: Bus) =>
+  async (server: Server, protocol: ConsoleProtocol): Promise<ConsoleAddress> => {
+    if (!server.host) throw serverNotReady({ id: server.uuid });
+    let address: ConsoleAddress | null;
+    try {
+      const ask = { uuid: server.uuid, protocol };
+      ({ address } = await bus.ask(computeAgentContract, 'console', ask, { host: server.host, timeoutMs: 10_000 }));
+    } catch (cause) {
+      const kind = cause instanceof CloudError ? cause.kind : undefined;
+      if (kind === 'unavailable' || (kind === 'notFound' && server.vmState === 'building'))
+        throw serverNotReady({ id: server.uuid }, { cause });
+      if (kind === 'notFound') throw serverNotFound({ id: server.uuid }, { cause });
+      throw cause;
+    }
+    if (!address) throw consoleTypeUnavailable({ type: protocol });
+    return address;
+  };
+
+export const consoleSettings = (settings: Settings): ConsoleSettings => ({
+  enabled: { vnc: settings.vncEnabled, spice: settings.spiceEnabled, serial: settings.serialEnabled, mks: settings.mksEnabled },
+  urls: {
+    novnc: settings.vncUrl,
+    'spice-html5': settings.spiceUrl,
+    'spice-direct': settings.spiceDirectUrl,
+    serial: settings.serialUrl,
+    webmks: settings.mksUrl,
+  },
+  tokenTtlSeconds: settings.consoleTokenTtl,
+});

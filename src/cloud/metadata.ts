@@ -1,4 +1,5 @@
 import type { Database } from '../db/engine.ts';
+import { passwordOf, storePassword } from '../db/tables/compute/server-passwords.ts';
 import { findServer } from '../db/tables/compute/servers.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
@@ -21,7 +22,18 @@ export async function startMetadata(options: {
   port: number;
 }): Promise<MetadataPart> {
   const { db, clock, log, host, port } = options;
-  const service = await openMetadata({ find: (uuid) => findServer(db.read, uuid), sharedSecret: options.secret, clock, log, host, port });
+  const service = await openMetadata({
+    find: (uuid) => findServer(db.read, uuid),
+    passwords: {
+      read: (uuid) => passwordOf(db.read, uuid),
+      store: (uuid, password) => storePassword(db, uuid, password, clock.now()),
+    },
+    sharedSecret: options.secret,
+    clock,
+    log,
+    host,
+    port,
+  });
   return {
     port: service.address.port,
     url: `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${service.address.port}`,

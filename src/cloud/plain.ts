@@ -4,11 +4,13 @@ import type { Plain } from '../http/front-door.ts';
 /** Each part by name, with what is wrong with it or null. */
 export type Health = () => Promise<Readonly<Record<string, string | null>>>;
 
-/** What stands at the front door besides the APIs: `/healthz`, `/metrics`, and the list of compute's versions at `/`. */
+/** What stands at the front door besides the APIs: `/healthz`, `/metrics`, the list of compute's versions at `/`, and for every path without a
+ *  version the same path under each, with 300. */
 export function plainRoutes(options: {
   health: Health;
   metrics: () => Promise<string>;
   versions: (origin: string) => object;
+  choices: (origin: string, path: string) => object;
   publicUrl: string | undefined;
 }): Plain {
   const json = (response: ServerResponse, status: number, value: object) => {
@@ -16,9 +18,10 @@ export function plainRoutes(options: {
     response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
   };
   return (request, response, path) => {
-    if (path === '/' || path === '/versions') {
-      const origin = options.publicUrl ?? `http://${/^[\w.:[\]-]+$/.test(request.headers.host ?? '') ? request.headers.host : 'localhost'}`;
-      json(response, 200, options.versions(origin.replace(/\/+$/, '')));
+    const named = /^[\w.:[\]-]+$/.test(request.headers.host ?? '') ? request.headers.host : 'localhost';
+    const origin = (options.publicUrl ?? `http://${named}`).replace(/\/+$/, '');
+    if (path === '/') {
+      json(response, 200, options.versions(origin));
       return true;
     }
     if (path === '/healthz') {
@@ -35,6 +38,8 @@ export function plainRoutes(options: {
       );
       return true;
     }
-    return false;
+    request.resume();
+    json(response, 300, options.choices(origin, path));
+    return true;
   };
 }

@@ -55,6 +55,8 @@ export interface AppOptions<P> {
   /** Refuses a call by its path parameters when the optional prefix was given; for compute: another project's id is a 400. */
   readonly checkPrefix?: (params: Readonly<Record<string, string>>, caller: Caller) => void;
   readonly publicUrl?: string | undefined;
+  /** Whether the mount itself, without a slash behind it, sends clients to the form with one. */
+  readonly slashedRoot?: boolean;
   /** Content types that a JSON body may have besides application/json; any when absent. */
   readonly contentTypes?: readonly string[];
 }
@@ -168,6 +170,15 @@ export async function createApp<P>(options: AppOptions<P>): Promise<App> {
       const given = request.headers['x-openstack-request-id'];
       const requestId = newRequestId();
       arrivals.set(request, { mount, requestId });
+      if (
+        options.slashedRoot &&
+        (request.method === 'GET' || request.method === 'HEAD') &&
+        /^(\?|$)/.test(request.url?.slice(mount.length) ?? '')
+      ) {
+        const location = `${originOf(request, options)}${mount}/${request.url?.slice(mount.length) ?? ''}`;
+        response.writeHead(302, { location, 'content-length': 0, 'x-openstack-request-id': requestId }).end();
+        return;
+      }
       if (typeof given === 'string' && !/^req-[0-9a-f-]{36}$/i.test(given)) delete request.headers['x-openstack-request-id'];
       request.url = request.url?.slice(mount.length) || '/';
       if (request.url.startsWith('?')) request.url = `/${request.url}`;

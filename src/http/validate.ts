@@ -4,7 +4,7 @@ import { invalidInput } from '../model/errors.ts';
 import { formats } from './formats.ts';
 import type { Microversions } from './negotiate.ts';
 
-const ajv = new Ajv({
+const options = {
   allErrors: false,
   coerceTypes: false,
   removeAdditional: false,
@@ -15,7 +15,10 @@ const ajv = new Ajv({
   validateSchema: false,
   code: { optimize: false },
   formats,
-});
+} as const;
+const ajv = new Ajv(options);
+/** Takes out of a body what a closed object does not know, instead of refusing it. */
+const legacyAjv = new Ajv({ ...options, removeAdditional: true });
 // biome-ignore lint/suspicious/noExplicitAny: shapes of any body
 type AnyShape = Shape<any>;
 const compiled = new WeakMap<AnyShape, Map<string, ValidateFunction>>();
@@ -27,26 +30,31 @@ function validatorOf(shape: AnyShape, version: Version, legacy: boolean): Valida
   const ready = byEdge.get(edge);
   if (ready) return ready;
   const schema = shape.schema(version);
-  const validate = ajv.compile(legacy ? lenient(schema) : schema);
+  const validate = ajv.compile(legacy ? loose(schema) : schema);
+  if (legacy) strippers.set(validate, legacyAjv.compile(uncounted(loose(schema))));
   byEdge.set(edge, validate);
   return validate;
 }
 
-/** The legacy API ignores what it does not know. Unknown keys are let through; handlers read only what their shape names.
- *  Names may have blanks at their ends. */
-function lenient(schema: Json): Json {
-  if (Array.isArray(schema)) return schema.map((item) => lenient(item)) as unknown as Json;
+const strippers = new WeakMap<ValidateFunction, ValidateFunction>();
+/** A schema that counts no keys: those that are to be taken out must not count. */
+const uncounted = (schema: Json): Json =>
+  JSON.parse(JSON.stringify(schema, (key, value: unknown) => (key === 'minProperties' || key === 'maxProperties' ? undefined : value)));
+
+/** On the legacy API names may have blanks at their ends. */
+function loose(schema: Json): Json {
+  if (Array.isArray(schema)) return schema.map((item) => loose(item)) as unknown as Json;
   if (schema === null || typeof schema !== 'object') return schema;
   return Object.fromEntries(
     Object.entries(schema)
-      .filter(([key, value]) => !(key === 'additionalProperties' && value === false))
       .map(([key, value]) => (key === 'format' && value === 'name' ? [key, 'loose-name'] : [key, value]) as [string, unknown])
-      .map(([key, value]) => [key, typeof value === 'object' && value !== null && key !== 'enum' ? lenient(value as Json) : value]),
+      .map(([key, value]) => [key, typeof value === 'object' && value !== null && key !== 'enum' ? loose(value as Json) : value]),
   );
 }
 
 /** Throws invalidInput (400) unless the value fits the shape at that version. The sentence names the field, its value and what is wrong;
- *  for a field that another microversion has, it names that version. */
+ *  for a field that another microversion has, it names that version. On the legacy API fields that are not known are taken out of the value instead,
+ *  as Nova does: no handler sees them. */
 export function mustFit(
   shape: AnyShape,
   version: Version,
@@ -54,6 +62,7 @@ export function mustFit(
   more: { legacy: boolean; known: Microversions | undefined },
 ): void {
   const validate = validatorOf(shape, version, more.legacy);
+  strippers.get(validate)?.(value);
   if (validate(value)) return;
   const error = deepest(validate.errors ?? []);
   throw invalidInput({ why: sentence(error, shape, version, more.known) });

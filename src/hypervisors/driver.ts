@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ConsoleAddress, ConsoleProtocol } from '../model/consoles.ts';
 
 /** The port every hypervisor implements; `test/contracts/driver.ts` holds its contract suite. A driver knows no cloud: the
  *  compute agent hands it plain data, and it turns guests on and off. Every deed is safe to repeat: `createDisks` twice makes one
@@ -75,6 +76,9 @@ export interface Driver {
   guest(uuid: string): Promise<GuestInfo | undefined>;
   /** The newest `maxBytes` of the serial console. Throws guestNotFound. */
   consoleOutput(uuid: string, maxBytes: number): Promise<Buffer>;
+  /** Where a proxy reaches the guest's console; `host` null stands for this host. Undefined for a guest that is off. Throws guestNotFound.
+   *  Only asked for protocols that `capabilities.consoles` has. */
+  console(uuid: string, protocol: ConsoleProtocol): Promise<(Omit<ConsoleAddress, 'host'> & { readonly host: string | null }) | undefined>;
   /** Tells of what happens to guests by themselves (power-off from inside, crash). Answers the way to stop listening. */
   onEvent(listener: (event: GuestEvent) => void): () => void;
 }
@@ -83,6 +87,7 @@ export interface DriverCapabilities {
   readonly consoleLog: boolean;
   readonly vnc: boolean;
   readonly userNetwork: boolean;
+  readonly consoles: readonly ConsoleProtocol[];
 }
 
 export interface HostInventory {

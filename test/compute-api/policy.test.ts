@@ -3,16 +3,22 @@ import { test } from 'node:test';
 import { computePolicyRules } from '../../src/model/policy-rules.ts';
 import { computeRoutes } from '../../src/services/compute-api/app.ts';
 import { readPolicyFile } from '../../src/services/compute-api/policy-file.ts';
+import { removedRoutes } from '../../src/services/compute-api/removed.ts';
 import { type ComputeHouse, openComputeHouse } from '../support/compute-api.ts';
 import { furnish, HOST_UUIDS, SERVICE_UUIDS } from '../support/compute-world.ts';
 
-/** Routes that need no right beyond a token. */
+/** Routes that need no right beyond a token; the image service decides for its own, and what was never served refuses everybody. */
 const OPEN = ['GET /versions/:id', 'GET /flavors', 'GET /flavors/detail', 'GET /flavors/:id'];
+const PROXIED = /^\w+ \/images|^(POST|DELETE) \/os-baremetal-nodes/;
 
 test('every route has a rule that exists, or is one of the few that need none', () => {
   for (const [key, route] of Object.entries(computeRoutes)) {
     if (route.auth === 'none') assert.equal(key, 'GET /', `${key} needs no token`);
-    else if (route.policy === 'none') assert.ok(OPEN.includes(key), `${key} has no rule`);
+    else if (route.policy === 'none')
+      assert.ok(
+        OPEN.includes(key) || key.replace('/os-volumes_boot', '/servers') in removedRoutes || PROXIED.test(key),
+        `${key} has no rule`,
+      );
     else assert.ok(route.policy !== undefined && route.policy in computePolicyRules, `${key}: no rule ${route.policy}`);
   }
 });

@@ -20,4 +20,6 @@ else {
   await import('./usage.test.ts');
   await import('./notices.test.ts');
   await import('./hostile.test.ts');
+  await import('./tags.test.ts');
+  await import('./consoles.test.ts');
 }

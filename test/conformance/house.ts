@@ -12,6 +12,7 @@ export function houseArguments(): { args: readonly string[]; remove(): void } {
       '[DEFAULT]',
       'reclaim_instance_interval = 3600',
       'shelved_offload_time = -1',
+      ...['spice', 'serial_console', 'mks'].flatMap((section) => [`[${section}]`, 'enabled = true']),
       '[quota]',
       ...['instances', 'cores', 'ram', 'key_pairs', 'server_groups', 'server_group_members'].map((word) => `${word} = -1`),
       '',

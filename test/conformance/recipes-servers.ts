@@ -342,10 +342,7 @@ const servers: Readonly<Record<string, Recipe>> = {
   },
   'os-console-auth-tokens:show': async (world, version) => {
     const id = await world.server();
-    const kind =
-      minor(version) >= 99
-        ? { protocol: 'spice', type: 'spice-direct' }
-        : { protocol: minor(version) < 31 ? 'rdp' : 'vnc', type: minor(version) < 31 ? 'rdp-html5' : 'novnc' };
+    const kind = minor(version) >= 99 ? { protocol: 'spice', type: 'spice-direct' } : { protocol: 'vnc', type: 'novnc' };
     const made = await world.ask(`POST /servers/${id}/remote-consoles`, { body: { remote_console: kind } });
     const { url } = (made.body as { remote_console: { url: string } }).remote_console;
     const token = decodeURIComponent(/token(?:=|%3D)([\w-]+)/i.exec(url)?.[1] ?? '');

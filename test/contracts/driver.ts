@@ -235,6 +235,7 @@ export function driverContract(name: string, make: () => Promise<DriverUnderTest
       assert.equal(await driver.guest(uuid), undefined);
       await assert.rejects(driver.powerOff(uuid, 0), isError('guest.not_found'));
       await assert.rejects(driver.consoleOutput(uuid, 100), isError('guest.not_found'));
+      for (const protocol of driver.capabilities.consoles) await assert.rejects(driver.console(uuid, protocol), isError('guest.not_found'));
     });
 
     promise('a destroyed guest keeps its disks and can be spawned again', async (t) => {
@@ -291,6 +292,18 @@ export function driverContract(name: string, make: () => Promise<DriverUnderTest
       assert.ok(all.startsWith(text), 'it stays readable when the guest is off');
       const tail = await t.driver.consoleOutput(guest.uuid, 20);
       assert.equal(tail.toString(), Buffer.from(all).subarray(-20).toString());
+    });
+
+    promise('a guest that runs has a console of each sort the driver offers; one that is off has none', async (t) => {
+      const guest = await built(t);
+      const { consoles } = t.driver.capabilities;
+      assert.ok(consoles.length > 0);
+      for (const protocol of consoles) {
+        const address = await t.driver.console(guest.uuid, protocol);
+        assert.ok(address && (address.socket !== null || (address.host !== null && address.port > 0)), protocol);
+      }
+      await t.driver.powerOff(guest.uuid, 0);
+      for (const protocol of consoles) assert.equal(await t.driver.console(guest.uuid, protocol), undefined, protocol);
     });
 
     promise('two guests do not disturb each other', async (t) => {

@@ -107,6 +107,8 @@ export const skeletons: readonly Skeleton[] = [
   { method: 'POST', path: '/v2.1/servers/{server}/metadata', body: { metadata: { a: 'b', c: 'd' } } },
   { method: 'PUT', path: '/v2.1/servers/{server}/metadata', body: { metadata: { a: 'b' } } },
   { method: 'PUT', path: '/v2.1/servers/{server}/metadata/a', body: { meta: { a: 'b' } } },
+  { method: 'PUT', path: '/v2.1/servers/{server}/tags', body: { tags: ['a', 'b'] } },
+  { method: 'POST', path: '/v2.1/servers/{server}/remote-consoles', body: { remote_console: { protocol: 'vnc', type: 'novnc' } } },
   {
     method: 'POST',
     path: '/v2.1/os-keypairs',

@@ -28,6 +28,7 @@ else {
   await import('../compute-api/acts/snapshots.test.ts');
   await import('../compute-api/acts/soft-delete.test.ts');
   await import('../compute-api/acts/guest-facts.test.ts');
+  await import('../compute-api/acts/consoles.test.ts');
   await import('../compute-api/moves/resize.test.ts');
   await import('../compute-api/moves/live-migrate.test.ts');
   await import('../compute-api/moves/evacuate.test.ts');

@@ -21,6 +21,9 @@ export interface Operation {
   readonly path: string;
   readonly minMicroversion: string | null;
   readonly maxMicroversion: string | null;
+  readonly pathScope?: string;
+  readonly action: string | null;
+  readonly removed?: { readonly status: number };
   readonly responseSamples: readonly { readonly file: string; readonly microversion: string; readonly variant?: string }[];
   readonly requestSamples: readonly { readonly file: string; readonly microversion: string }[];
 }

@@ -6,6 +6,7 @@ import { type ManualClock, manualClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { type Caller, nobody } from '../../src/model/caller.ts';
 import { CloudError, notAuthenticated } from '../../src/model/errors.ts';
+import { imageGone } from '../../src/model/errors-misc-api.ts';
 import { type ComputeApiParts, createComputeApp } from '../../src/services/compute-api/app.ts';
 import { openChangeHub } from '../../src/services/compute-api/change-hub.ts';
 import { ownDatabase } from './compute-database.ts';
@@ -72,8 +73,50 @@ export const noNetworking: ComputeApiParts['networking'] = {
   groupNames: async () => [],
 };
 
+/** Consoles of every kind but MKS at proxies that nobody runs, and no images for old clients. */
+export const besides: Pick<ComputeApiParts, 'imageProxy' | 'consoles' | 'consoleAddress'> = {
+  consoles: {
+    enabled: { vnc: true, spice: true, serial: true, mks: false },
+    urls: {
+      novnc: 'http://proxy.example/vnc_auto.html?path=ws',
+      'spice-html5': 'http://proxy.example/spice_auto.html',
+      'spice-direct': 'http://proxy.example/nova',
+      serial: 'ws://proxy.example/',
+      webmks: 'http://proxy.example/mks',
+    },
+    tokenTtlSeconds: 600,
+  },
+  consoleAddress: async (_server, protocol) => ({ host: `${protocol}.example`, port: 5900, tlsPort: 5901, path: null, socket: null }),
+  imageProxy: {
+    list: async () => [],
+    show: async (id) => {
+      throw imageGone({}, { detail: id });
+    },
+    remove: async () => {
+      throw imageGone({});
+    },
+    change: async () => {
+      throw imageGone({});
+    },
+    publicUrl: (origin) => `${origin}/image`,
+  },
+};
+
 /** Neighbours of a cloud without any image, port or address, where every network asked for is fine and consoles are empty; nobody hears the bell. */
-const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'networking' | 'volumes' | 'console' | 'diagnostics' | 'agents'> = {
+const neighbours: Pick<
+  ComputeApiParts,
+  | 'bus'
+  | 'images'
+  | 'networks'
+  | 'networking'
+  | 'volumes'
+  | 'console'
+  | 'diagnostics'
+  | 'agents'
+  | 'imageProxy'
+  | 'consoles'
+  | 'consoleAddress'
+> = {
   bus: { ring() {} },
   images: noImages,
   networks: { validate: async (asked) => asked },
@@ -84,6 +127,7 @@ const neighbours: Pick<ComputeApiParts, 'bus' | 'images' | 'networks' | 'network
     throw new Error('no guest runs here');
   },
   agents: { cacheImages: async () => {} },
+  ...besides,
 };
 
 /** The compute API on a database of its own and a real socket, with a table of callers instead of an identity service. */

@@ -1,3 +1,4 @@
+import { consoleProtocols } from '../../model/consoles.ts';
 import { ask, tell } from '../bus.ts';
 import { type Static, Type } from '../schema.ts';
 import { buildFields } from './build-fields.ts';
@@ -58,6 +59,21 @@ export const computeAgentContract = {
     consoleOutput: ask(Type.Object({ uuid: Uuid, maxBytes: Type.Integer({ minimum: 0 }) }), Type.Object({ data: Type.String() })),
     /** Throws guestNotFound, deedUnsupported. */
     diagnostics: ask(Type.Object({ uuid: Uuid }), GuestNumbers),
+    /** Where a proxy reaches a guest's console; null for a guest that is off. Throws guestNotFound, consoleNotSupported. */
+    console: ask(
+      Type.Object({ uuid: Uuid, protocol: Type.Enum(...consoleProtocols) }),
+      Type.Object({
+        address: nullable(
+          Type.Object({
+            host: Type.String(),
+            port: Type.Integer(),
+            tlsPort: nullable(Type.Integer()),
+            path: nullable(Type.String()),
+            socket: nullable(Type.String()),
+          }),
+        ),
+      }),
+    ),
     /** The guest as its hypervisor knows it: power, forwarded ports, screen; null when there is none. */
     showGuest: ask(Type.Object({ uuid: Uuid }), Type.Object({ host: HostName, guest: nullable(GuestInfoShape) })),
   },

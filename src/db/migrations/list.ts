@@ -11,6 +11,7 @@ import { networkRouters } from './0010-network.ts';
 import { admin } from './0012-admin.ts';
 import { act } from './0013-act.ts';
 import { move } from './0014-move.ts';
+import { tokens } from './0015-tokens.ts';
 import type { Migration } from './migration.ts';
 
 /** Every step of the schema, in the order in which they run. Names never change. */
@@ -28,4 +29,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0012-admin': admin,
   '0013-act': act,
   '0014-move': move,
+  '0015-tokens': tokens,
 };

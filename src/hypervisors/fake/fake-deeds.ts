@@ -35,6 +35,7 @@ type FakeDeeds = Omit<
   | 'guests'
   | 'guest'
   | 'consoleOutput'
+  | 'console'
   | 'onEvent'
 >;
 

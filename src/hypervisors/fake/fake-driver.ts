@@ -7,6 +7,7 @@ import { isoSeconds } from '../../lib/clock.ts';
 import { createSharedWork } from '../../lib/shared-work.ts';
 import { createTurns } from '../../lib/turns.ts';
 import { uptimeLine } from '../../lib/uptime-line.ts';
+import { consoleProtocols } from '../../model/consoles.ts';
 import { guestNotFound, hypervisorFailed, imageCorrupt, imageUnusable } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestEvent, GuestInfo, GuestSpec, HostInventory, ImageRef, PowerState } from '../driver.ts';
 import { createFakeDeeds } from './fake-deeds.ts';
@@ -119,7 +120,7 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
 
   return {
     type: 'fake',
-    capabilities: { consoleLog: true, vnc: false, userNetwork: false },
+    capabilities: { consoleLog: true, vnc: false, userNetwork: false, consoles: consoleProtocols },
     async start() {
       state = journal.open();
     },
@@ -192,6 +193,12 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
           .join(''),
       );
       return text.subarray(Math.max(0, text.length - maxBytes));
+    },
+    async console(uuid, protocol) {
+      if (alive(uuid).power === 'shutdown') return undefined;
+      // As made up as the guest: a name that is never resolved.
+      const path = protocol === 'vnc' || protocol === 'serial' ? uuid : null;
+      return { host: `${protocol}.fake.invalid`, port: 6969, tlsPort: protocol === 'spice' ? 6970 : null, path, socket: null };
     },
     onEvent(listener) {
       listeners.add(listener);

@@ -73,7 +73,7 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
 
   return {
     type: 'QEMU',
-    capabilities: { consoleLog: true, vnc: true, userNetwork: true },
+    capabilities: { consoleLog: true, vnc: true, userNetwork: true, consoles: ['vnc', 'serial'] },
     async start() {
       mustHavePrograms(options.path);
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
@@ -125,6 +125,11 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     async consoleOutput(uuid, maxBytes) {
       must(uuid);
       return readConsole(guestPaths(stateDir, uuid).consoleLog, maxBytes);
+    },
+    async console(uuid, protocol) {
+      const { record } = must(uuid);
+      if (!record.process) return undefined;
+      return { host: null, port: 0, tlsPort: null, path: null, socket: protocol === 'vnc' ? record.vncSocket : record.serialSocket };
     },
     onEvent(listener) {
       listeners.add(listener);

@@ -5,6 +5,7 @@ import { every } from '../../lib/clock.ts';
 import { newUuid } from '../../lib/ids.ts';
 import { CloudError } from '../../model/errors.ts';
 import { guestNotFound } from '../../model/errors-hypervisor.ts';
+import { consoleNotSupported } from '../../model/errors-misc-api.ts';
 import { powerStates } from '../../model/server.ts';
 import { relayGuest } from './build-guest.ts';
 import { cacheImages } from './cache-images.ts';
@@ -168,6 +169,11 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
           const numbers = await driver.diagnostics(uuid);
           const { cpus, nics, disks } = numbers;
           return { ...numbers, cpus: [...cpus], nics: [...nics], disks: [...disks] };
+        },
+        async console({ uuid, protocol }) {
+          if (!driver.capabilities.consoles.includes(protocol)) throw consoleNotSupported({ protocol, driver: driver.type });
+          const address = await driver.console(uuid, protocol);
+          return { address: address ? { ...address, host: address.host ?? options.host } : null };
         },
         async showGuest({ uuid }) {
           if (!journal.get(uuid)) throw guestNotFound({ uuid });

@@ -9,6 +9,8 @@ import type { AdminParts } from './admin-parts.ts';
 import { adminRoutes } from './admin-routes.ts';
 import { computeDialect } from './dialect.ts';
 import { computeMicroversions } from './microversions.ts';
+import type { MiscParts } from './misc-parts.ts';
+import { miscRoutes } from './misc-routes.ts';
 import { moveRoutes } from './move-routes.ts';
 import { networkRoutes } from './network-routes.ts';
 import type { NetworkingParts } from './networking.ts';
@@ -20,7 +22,7 @@ import { serverRoutes } from './server-routes.ts';
 import { volumeRoutes, volumesBootRoutes } from './volume-routes.ts';
 
 /** What the compute API needs to run. */
-export type ComputeApiParts = ComputeParts & ServerParts & NetworkingParts & AdminParts;
+export type ComputeApiParts = ComputeParts & ServerParts & NetworkingParts & AdminParts & MiscParts;
 
 const named: RouteTable<ComputeApiParts> = {
   ...routes,
@@ -31,6 +33,7 @@ const named: RouteTable<ComputeApiParts> = {
   ...actRoutes,
   ...volumeRoutes,
   ...schedulerDecisionRoutes,
+  ...miscRoutes,
 };
 /** Every route of the API.  Spec: compute api-ref. */
 export const computeRoutes: RouteTable<ComputeApiParts> = { ...named, ...volumesBootRoutes(named) };
@@ -71,6 +74,7 @@ export function createComputeApp(options: ComputeApiOptions): Promise<App> {
       if (project_id !== undefined && project_id !== caller.projectId) throw foreignProject({ url: project_id, token: caller.projectId });
     },
     publicUrl: options.publicUrl,
+    slashedRoot: true,
     contentTypes: ['application/json', 'application/vnd.openstack.compute+json', 'text/plain'],
   });
 }

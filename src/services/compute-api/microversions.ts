@@ -139,6 +139,8 @@ export const attachAnswersEmpty = since('2.101');
 export const attachmentsAreChanged = since('2.85');
 /** Compute services can be forced down. */
 export const servicesCanBeForcedDown = since('2.11');
+/** Tokens of every console type can be looked up, before: only those of a type that is gone. */
+export const tokensOfEveryConsole = since('2.31');
 /** Key pair lists have pages. */
 export const keypairsArePaged = since('2.35');
 /** Hypervisor lists have pages. */

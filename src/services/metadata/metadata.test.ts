@@ -123,11 +123,16 @@ describe('the metadata service', () => {
   const get = async (path: string, more: Record<string, string | string[]> = {}) =>
     ask({ port: service.address.port }, path, { ...headers, ...more });
   const lines = async (path: string) => (await get(path)).body.split('\n');
+  const passwords = new Map<string, string>();
   before(async () => {
     service = await openMetadata({
       find: async (uuid) => {
         looked++;
         return uuid === UUID ? current : undefined;
+      },
+      passwords: {
+        read: async (uuid) => passwords.get(uuid) ?? '',
+        store: async (uuid, password) => !passwords.has(uuid) && passwords.set(uuid, password) !== undefined,
       },
       sharedSecret: 's3cret',
       log: silentLog,
@@ -153,7 +158,32 @@ describe('the metadata service', () => {
     const { 'x-instance-id-signature': _signature, ...unsigned } = headers;
     assert.equal((await ask({ port: service.address.port }, '/openstack', unsigned)).status, 403);
     assert.equal((await ask({ port: service.address.port }, '/openstack')).status, 400);
-    assert.equal((await ask({ port: service.address.port }, '/openstack/latest/password', headers, 'POST', 'x')).status, 405);
+  });
+
+  test('a guest posts its password once; others and larger ones are refused', async () => {
+    const post = (path: string, body: string) => ask({ port: service.address.port }, path, headers, 'POST', body);
+    const path = '/openstack/latest/password';
+    assert.equal((await get(path)).body, '');
+    assert.equal((await post(path, 'x'.repeat(1021))).status, 400);
+    assert.equal((await post(path, 'a\0b')).status, 400);
+    assert.equal((await post(path, '')).status, 200);
+    assert.deepEqual(passwords.size, 0);
+    assert.equal((await post('/openstack/2013-04-04/password', 'é'.repeat(510))).status, 200);
+    assert.equal((await get(path)).body, 'é'.repeat(510));
+    assert.equal((await post(path, 'another')).status, 409);
+    assert.equal((await post(path, '')).status, 409);
+    for (const other of [
+      '/openstack/latest/meta_data.json',
+      '/openstack/2012-08-10/password',
+      '/openstack/latest/password/x',
+      '/latest/password',
+    ])
+      assert.equal((await post(other, 'x')).status, 405, other);
+    assert.equal((await ask({ port: service.address.port }, path, headers, 'PUT', 'x')).status, 405);
+    const { 'x-instance-id-signature': _signature, ...unsigned } = headers;
+    assert.equal((await ask({ port: service.address.port }, path, unsigned, 'POST', 'x')).status, 403);
+    passwords.clear();
+    assert.equal((await post(path, 'another')).status, 200);
   });
 
   test('the OpenStack tree: each date has what it added', async () => {

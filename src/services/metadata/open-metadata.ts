@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,11 +9,16 @@ import type { Log } from '../../lib/log.ts';
 import { createServer } from '../../lib/node-http.ts';
 import type { Server } from '../../model/server.ts';
 import { ec2Leaf } from './ec2-tree.ts';
-import { type Leaf, openstackLeaf, type RenderOptions } from './openstack-tree.ts';
+import { hasPassword, type Leaf, openstackLeaf, type RenderOptions } from './openstack-tree.ts';
 
 export interface MetadataOptions {
   /** The server as it is now, or undefined. */
   readonly find: (serverUuid: string) => Promise<Server | undefined>;
+  /** Passwords that guests post for their users, encrypted. `store` answers false when there is one already. */
+  readonly passwords: {
+    read(serverUuid: string): Promise<string>;
+    store(serverUuid: string, password: string): Promise<boolean>;
+  };
   /** Nova's metadata_proxy_shared_secret. */
   readonly sharedSecret: string;
   readonly log: Log;
@@ -26,6 +32,8 @@ export interface MetadataService {
   close(): Promise<void>;
 }
 
+/** Nova's largest password, in bytes. */
+const PASSWORD_BYTES = 1020;
 /** How long a server that was found is not looked up again. */
 const KNOWN_US = 1_000_000;
 const TYPES = { json: 'application/json', text: 'text/plain; charset=UTF-8', bytes: 'application/octet-stream' } as const;
@@ -57,13 +65,18 @@ export async function openMetadata(options: MetadataOptions): Promise<MetadataSe
     return server;
   };
 
-  const answer = async (request: IncomingMessage): Promise<Leaf> => {
+  const answer = async (request: IncomingMessage, body: Promise<Buffer | undefined> | undefined): Promise<Leaf> => {
     const uuid = instanceOf(request, options.sharedSecret);
-    if (request.method !== 'GET' && request.method !== 'HEAD')
-      throw new Refusal(405, 'Only GET is served here; a password cannot be stored.', 'GET, HEAD');
+    const post = request.method === 'POST' && isPasswordPath(pathOf(request));
+    if (request.method !== 'GET' && request.method !== 'HEAD' && !post)
+      throw new Refusal(405, 'Only GET is served here, and POST of a password.', 'GET, HEAD');
     const server = isUuid(uuid) ? await find(uuid) : undefined;
     if (!server || server.deleted || server.projectId !== single(request, 'x-tenant-id')) throw new Refusal(404, 'Not Found');
     const words = pathOf(request);
+    if (isPasswordPath(words)) {
+      if (post) await keepPassword(uuid, await body);
+      return { type: 'text', body: post ? '' : await options.passwords.read(uuid) };
+    }
     const key = `${uuid}/${server.revision}/${words.join('/')}`;
     const kept = rendered.get(key);
     if (kept) return kept;
@@ -74,11 +87,22 @@ export async function openMetadata(options: MetadataOptions): Promise<MetadataSe
     return leaf;
   };
 
+  /** Throws Refusal: 400 for one that is too large or no text, 409 when there is one. */
+  const keepPassword = async (uuid: string, bytes: Buffer | undefined): Promise<void> => {
+    if (!bytes) throw new Refusal(400, 'Request is too large.');
+    const text = bytes.toString('utf8');
+    if (!isUtf8(bytes) || text.includes('\0')) throw new Refusal(400, 'The password is no text.');
+    const kept = text === '' ? (await options.passwords.read(uuid)) === '' : await options.passwords.store(uuid, text);
+    if (!kept) throw new Refusal(409, 'There was a conflict when trying to complete your request.');
+  };
+
   const server = createServer(
     { maxHeaderSize: 16 * 1024, requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 75_000 },
     (request, response) => {
-      request.resume();
-      answer(request).then(
+      // Read at once: a body that nobody listens to would be lost while the server is looked up.
+      const body = request.method === 'POST' ? bodyOf(request) : undefined;
+      if (!body) request.resume();
+      answer(request, body).then(
         (leaf) => send(request, response, 200, TYPES[leaf.type], leaf.body),
         (cause: unknown) => {
           const status = cause instanceof Refusal ? cause.status : 500;
@@ -119,6 +143,23 @@ function send(request: IncomingMessage, response: ServerResponse, status: number
   response.writeHead(status, { 'content-type': type, 'content-length': bytes.length });
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
+
+const isPasswordPath = ([tree, version = '', file, rest]: readonly string[]): boolean =>
+  tree === 'openstack' && file === 'password' && rest === undefined && hasPassword(version);
+
+/** A body that may be a password; undefined when it is larger than any, or broken off. Never rejects. */
+const bodyOf = (request: IncomingMessage): Promise<Buffer | undefined> =>
+  new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= PASSWORD_BYTES) chunks.push(chunk);
+    });
+    request.on('end', () => resolve(size > PASSWORD_BYTES ? undefined : Buffer.concat(chunks)));
+    request.on('error', () => resolve(undefined));
+    request.on('close', () => resolve(undefined));
+  });
 
 /** The one value of a header; Node joins repeated ones with a comma. */
 function single(request: IncomingMessage, name: string): string {

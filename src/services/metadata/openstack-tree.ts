@@ -116,12 +116,17 @@ export type Leaf = { readonly type: 'json' | 'text' | 'bytes'; readonly body: st
 const json = (value: object): Leaf => ({ type: 'json', body: JSON.stringify(value) });
 const listing = (names: readonly string[]): Leaf => ({ type: 'text', body: names.join('\n') });
 
+/** Whether a version of the tree is known and has a `password`. */
+export const hasPassword = (version: string): boolean =>
+  version === 'latest' || (OPENSTACK_VERSIONS.some((known) => known === version) && version >= since.password);
+
 /** Every file under one version of the OpenStack tree, by name. Rendered only when read. */
 export function openstackFiles(server: Server, version: string, options: RenderOptions): ReadonlyMap<string, () => Leaf> {
   const from = (date: string) => version === 'latest' || version >= date;
   const files = new Map<string, () => Leaf>([['meta_data.json', () => json(metaData(server, version, options))]]);
   const userData = userDataOf(server);
   if (userData) files.set('user_data', () => ({ type: 'bytes', body: userData }));
+  // Its text is not the server's own: the service answers it by itself.
   if (from(since.password)) files.set('password', () => ({ type: 'text', body: '' }));
   if (from(since.vendorData)) files.set('vendor_data.json', () => json(options.vendorData ?? {}));
   if (from(since.networkData)) files.set('network_data.json', () => json(networkData(server, options)));

@@ -1,5 +1,5 @@
 import { volumeClient } from '../../../src/clients/volume.ts';
-import { agentPort, consolePort, diagnosticsPort } from '../../../src/cloud/compute-ports.ts';
+import { agentPort, consoleAddressPort, consolePort, diagnosticsPort } from '../../../src/cloud/compute-ports.ts';
 import { openFrontDoor } from '../../../src/http/front-door.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
@@ -7,7 +7,7 @@ import { notAuthenticated } from '../../../src/model/errors.ts';
 import { type ComputeApiParts, createComputeApp } from '../../../src/services/compute-api/app.ts';
 import { openChangeHub } from '../../../src/services/compute-api/change-hub.ts';
 import { type HouseOptions, openHouse } from '../../core-house.ts';
-import { type Answer, type Ask, callers, DEMO_PROJECT, noNetworking } from '../../support/compute-api.ts';
+import { type Answer, type Ask, besides, callers, DEMO_PROJECT, noNetworking } from '../../support/compute-api.ts';
 
 export { DEMO_PROJECT };
 export const IMAGE = '7c1b4e62-1f63-4a3a-9d3f-53c1f3a2f001';
@@ -58,6 +58,8 @@ export async function openActHouse(more: HouseOptions & { parts?: Partial<Comput
       console: consolePort(bus),
       diagnostics: diagnosticsPort(bus),
       agents: agentPort(bus),
+      ...besides,
+      consoleAddress: consoleAddressPort(bus),
       quotas: { instances: -1, cores: -1, ram: -1 },
       ...parts,
     },

@@ -194,7 +194,8 @@ export async function releaseServer(
   if (gone.numUpdatedRows === 0n) return false;
   const used = await releaseClaim(tx, server.uuid);
   if (server.host !== null) await leaveGroupHost(tx, server.uuid, server.host);
-  await tx.deleteFrom('server_group_members').where('server_uuid', '=', server.uuid).execute();
+  for (const table of ['server_group_members', 'console_tokens', 'server_passwords'] as const)
+    await tx.deleteFrom(table).where('server_uuid', '=', server.uuid).execute();
   if (server.softDeletedAt === null) await giveBackQuota(tx, server.projectId, shareOf(flavor)); // else it was given back then
   const body = { host: server.host, vmState: 'deleted', used };
   await writeChange(tx, { noun: 'server', key: server.uuid, what: 'deleted', projectId: server.projectId, body, at });

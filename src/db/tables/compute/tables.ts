@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { ConsoleTokensTable, ServerPasswordsTable } from './token-tables.ts';
 
 // Columns are in snake_case as in SQL; the functions beside this file turn rows into the nouns of src/model. Bool: 0/1. At: microseconds UTC.
 type Bool = number;
@@ -397,4 +398,6 @@ export interface ComputeTables {
   server_shelves: ServerShelvesTable;
   block_devices: BlockDevicesTable;
   server_shares: ServerSharesTable;
+  console_tokens: ConsoleTokensTable;
+  server_passwords: ServerPasswordsTable;
 }
