@@ -73,6 +73,11 @@ export function imageBook(bytes: Buffer, path?: string) {
     },
     /** For conductors. */
     conductor: {
+      async settle(id: string, words: Readonly<Record<string, string>>): Promise<void> {
+        const image = images.get(id);
+        if (image) images.set(id, { ...image, status: 'active', properties: { ...image.properties, ...words } });
+        keep();
+      },
       async remove(id: string): Promise<void> {
         images.delete(id);
         keep();

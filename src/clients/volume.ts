@@ -16,6 +16,8 @@ export interface VolumeInfo {
   readonly sizeGiB: number;
   readonly bootable: boolean;
   readonly multiattach: boolean;
+  /** Null: nobody moves it. `target:<id>`: it is what that volume becomes. */
+  readonly migrationStatus: string | null;
   readonly zone: string;
   readonly projectId: string | null;
   readonly typeName: string | null;
@@ -34,6 +36,7 @@ export interface VolumeSnapshotInfo {
   readonly status: string;
   readonly sizeGiB: number;
   readonly volumeId: string;
+  readonly metadata: Readonly<Record<string, string>>;
   readonly createdAt: string;
 }
 export interface VolumeWish {
@@ -67,9 +70,19 @@ export interface VolumeClient {
   showSnapshot(id: string, as?: AskVolumeAs): Promise<VolumeSnapshotInfo>;
   listSnapshots(as?: AskVolumeAs): Promise<VolumeSnapshotInfo[]>;
   createSnapshot(
-    wish: { readonly volumeId: string; readonly name: string | null; readonly description: string | null; readonly force: boolean },
+    wish: {
+      readonly volumeId: string;
+      readonly name: string | null;
+      readonly description: string | null;
+      readonly force: boolean;
+      /** Whose it shall be; the asker's own project when absent. */
+      readonly projectId?: string;
+      readonly metadata?: Readonly<Record<string, string>>;
+    },
     as?: AskVolumeAs,
   ): Promise<VolumeSnapshotInfo>;
+  /** Every snapshot of a volume, whoever took it. */
+  snapshotsOf(volumeId: string): Promise<VolumeSnapshotInfo[]>;
   removeSnapshot(id: string, as?: AskVolumeAs): Promise<void>;
   setSnapshotStatus(id: string, status: string): Promise<void>;
   /** Names and ids of types the asker may use. */
@@ -87,6 +100,10 @@ export interface VolumeClient {
   beginDetaching(volumeId: string, as?: AskVolumeAs): Promise<void>;
   /** Fine when it is not being detached. */
   rollDetaching(volumeId: string): Promise<void>;
+  /** Begins to write an image over a volume that is set aside for a server and that no guest uses. */
+  reimage(volumeId: string, imageId: string): Promise<void>;
+  /** A server has the new volume in place of the one that is being moved; answers the id under which it goes on. */
+  completeMigration(volumeId: string, newVolumeId: string): Promise<string>;
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -110,6 +127,7 @@ function volumeFrom(body: unknown): VolumeInfo {
     sizeGiB: Number(seen.size ?? 0),
     bootable: String(seen.bootable).toLowerCase() === 'true',
     multiattach: seen.multiattach === true,
+    migrationStatus: textOf(seen, 'migration_status') || textOf(seen, 'os-vol-mig-status-attr:migstat') || null,
     zone: textOf(seen, 'availability_zone') ?? '',
     projectId: textOf(seen, 'os-vol-tenant-attr:tenant_id'),
     typeName: textOf(seen, 'volume_type'),
@@ -135,6 +153,7 @@ function snapshotFrom(body: unknown): VolumeSnapshotInfo {
     status: textOf(seen, 'status') ?? '',
     sizeGiB: Number(seen.size ?? 0),
     volumeId: textOf(seen, 'volume_id') ?? '',
+    metadata: wordsOf(seen.metadata),
     createdAt: textOf(seen, 'created_at') ?? '',
   };
 }
@@ -159,7 +178,8 @@ export function volumeClient(service: Neighbour | null): VolumeClient {
     return answer.body ?? {};
   };
   const at = (noun: string, id: string, rest = '') => `/${noun}/${encodeURIComponent(id)}${rest}`;
-  const act = (id: string, action: Json, as?: AskVolumeAs) => ask('POST', at('volumes', id, '/action'), action, as);
+  const act = (id: string, action: Json, as?: AskVolumeAs, headers?: Record<string, string>) =>
+    ask('POST', at('volumes', id, '/action'), action, as, headers);
   /** Every page of a list. */
   const all = async (noun: string, words: Record<string, string>, as?: AskVolumeAs): Promise<Json[]> => {
     const found: Json[] = [];
@@ -197,10 +217,12 @@ export function volumeClient(service: Neighbour | null): VolumeClient {
     remove: (id, as) => gone(ask('DELETE', at('volumes', id), undefined, as)),
     showSnapshot: async (id, as) => snapshotFrom((await ask('GET', at('snapshots', id), undefined, as)).snapshot),
     listSnapshots: async (as) => (await all('snapshots', {}, as)).map(snapshotFrom),
-    async createSnapshot({ volumeId, name, description, force }, as) {
-      const snapshot = { volume_id: volumeId, name, description, force };
-      return snapshotFrom((await ask('POST', '/snapshots', { snapshot }, as)).snapshot);
+    async createSnapshot({ volumeId, name, description, force, projectId, metadata }, as) {
+      const snapshot = { volume_id: volumeId, name, description, force, ...(metadata ? { metadata } : {}) };
+      const project = projectId === undefined ? '' : `/${encodeURIComponent(projectId)}`;
+      return snapshotFrom((await ask('POST', `${project}/snapshots`, { snapshot }, as)).snapshot);
     },
+    snapshotsOf: async (volumeId) => (await all('snapshots', { all_tenants: '1', volume_id: volumeId })).map(snapshotFrom),
     removeSnapshot: async (id, as) => void (await ask('DELETE', at('snapshots', id), undefined, as)),
     setSnapshotStatus: async (id, status) =>
       void (await ask('POST', at('snapshots', id, '/action'), { 'os-update_snapshot_status': { status, progress: '100%' } })),
@@ -233,6 +255,14 @@ export function volumeClient(service: Neighbour | null): VolumeClient {
       await act(id, { 'os-roll_detaching': {} }).catch((cause) => {
         if (kindOf(cause) !== 'invalid' && kindOf(cause) !== 'notFound') throw cause;
       });
+    },
+    async reimage(id, imageId) {
+      const headers = { 'openstack-api-version': 'volume 3.68' };
+      await act(id, { 'os-reimage': { image_id: imageId, reimage_reserved: true } }, {}, headers);
+    },
+    async completeMigration(id, next) {
+      const answer = await act(id, { 'os-migrate_volume_completion': { new_volume: next, error: false } });
+      return textOf(answer, 'save_volume_id') ?? next;
     },
   };
 }

@@ -100,6 +100,10 @@ export async function startApi(options: {
     for (const heard of rings) heard();
   });
   const changes = openChangeHub({ db, clock, log, onRing: (heard) => rings.add(heard) });
+  const tellCompute = async (events: readonly object[]): Promise<void> => {
+    const headers = { 'openstack-api-version': 'compute 2.93' };
+    await compute.ask('POST', '/os-server-external-events', { body: { events }, headers });
+  };
   if (builtin.has('volume'))
     apps.push(
       await createVolumeApp({
@@ -109,13 +113,9 @@ export async function startApi(options: {
         images: neighbours.images,
         host: settings.host ?? machineName(),
         alone: !options.worker,
-        grown: async (volumeId, servers) => {
-          const events = servers.map((server_uuid) => ({ name: 'volume-extended', server_uuid, tag: volumeId }));
-          await compute.ask('POST', '/os-server-external-events', {
-            body: { events },
-            headers: { 'openstack-api-version': 'compute 2.51' },
-          });
-        },
+        grown: (tag, servers) => tellCompute(servers.map((server_uuid) => ({ name: 'volume-extended', server_uuid, tag }))),
+        reimaged: (tag, servers, done) =>
+          tellCompute(servers.map((server_uuid) => ({ name: 'volume-reimaged', server_uuid, tag, status: done ? 'completed' : 'failed' }))),
       }),
     );
   const imageUrlFor = (origin: string) =>

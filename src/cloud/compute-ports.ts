@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Bus } from '../bus/bus.ts';
 import { computeAgentContract } from '../bus/contracts/compute-agent.ts';
 import { type ImageClient, snapshotOf } from '../clients/image.ts';
@@ -34,6 +35,11 @@ export const imagePort = (images: ImageClient, location: ImagePort['location']):
 /** The image service as conductors ask it, as our service user. */
 export const conductorImages = (images: ImageClient) => ({
   remove: (id: string) => images.remove(id),
+  async settle(id: string, words: Readonly<Record<string, string>>) {
+    if ((await images.show(id)).status === 'active') return;
+    await images.change(id, { disk_format: 'raw', container_format: 'bare', ...words });
+    await images.upload(id, Readable.from([]));
+  },
   backups: (serverUuid: string, type: string) =>
     images.list({ image_type: 'backup', backup_type: type, instance_uuid: serverUuid, status: 'active' }),
 });

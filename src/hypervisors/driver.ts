@@ -51,6 +51,8 @@ export interface Driver {
   detachNic(guest: GuestSpec, portId: string): Promise<void>;
   attachVolume(guest: GuestSpec, volume: GuestVolume): Promise<void>;
   detachVolume(guest: GuestSpec, volumeId: string): Promise<void>;
+  /** Puts `volume` in the place of another one, with all that stands on that; the guest runs on. Safe twice. When it throws the old one is still there. */
+  swapVolume(guest: GuestSpec, oldVolumeId: string, volume: GuestVolume): Promise<void>;
   /** Lets the guest see that its volume has grown. */
   extendVolume(guest: GuestSpec, volumeId: string, sizeGiB: number): Promise<void>;
   /** The root disk as it is now, whole, without its backing image; the guest may run on. */
@@ -160,6 +162,15 @@ export interface GuestVolume {
   /** { driver_volume_type: 'file', data: { device_path, format } } */
   readonly connection: Readonly<Record<string, unknown>>;
 }
+/** A blank disk on the host that the server's owner named: several ephemeral ones, or smaller ones than the flavor grants. */
+export interface LocalDisk {
+  readonly kind: 'ephemeral' | 'swap';
+  readonly sizeMiB: number;
+  /** File system of an ephemeral one: 'ext4', 'xfs' ...; null: the host's usual. */
+  readonly format: string | null;
+  /** As the guest may call it: '/dev/vdb'. */
+  readonly device: string | null;
+}
 export interface RescueSpec {
   readonly image: ImageRef;
   readonly kernel: ImageRef | null;
@@ -236,6 +247,8 @@ export interface GuestSpec {
   readonly rootGiB: number;
   readonly ephemeralGiB: number;
   readonly swapMiB: number;
+  /** Null or absent: one disk of `ephemeralGiB` and one of `swapMiB`, as far as there are any. They are claimed as the flavor says, whatever these say. */
+  readonly localDisks?: readonly LocalDisk[] | null;
   /** Null for volume-backed guests. */
   readonly image: ImageRef | null;
   /** With direct kernel boot: kernel_id and ramdisk_id of the image, and the os_command_line. */

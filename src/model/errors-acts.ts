@@ -17,11 +17,6 @@ export const backupNeedsLocalDisk = row<Nothing>(
   'invalid',
   () => 'Backup is not supported for volume-backed instances.',
 );
-export const volumeSnapshotRefused = row<{ id: string }>(
-  'server.volume_snapshot_refused',
-  'invalid',
-  (p) => `Instance ${p.id} has its root disk on a volume: snapshots of volumes are taken by the volume service, which this cloud lacks.`,
-);
 export const imageQuotaExceeded = row<{ why: string }>('server.image_quota', 'forbidden', (p) => p.why);
 export const rebuildImageUnknown = row<Nothing>('server.rebuild_image_unknown', 'invalid', () => 'Cannot find image for rebuild');
 export const volumeReimageRefused = row<Nothing>(

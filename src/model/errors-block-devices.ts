@@ -43,7 +43,17 @@ export const deviceNameInvalid = row<{ name: string }>(
 export const volumeNotMigrating = row<{ volume: string }>(
   'block_device.not_migrating',
   'conflict',
-  (p) => `The source volume ${p.volume} of this swap is not being migrated by the block storage service.`,
+  (p) => `volume ${p.volume} is not migrating; this API should only be called by Cinder`,
+);
+export const newVolumeUnknown = row<{ id: string }>(
+  'block_device.new_volume_unknown',
+  'invalid',
+  (p) => `Volume ${p.id} could not be found.`,
+);
+export const multiattachSwap = row<Nothing>(
+  'block_device.multiattach_swap',
+  'invalid',
+  () => 'Swapping multi-attach volumes with more than one read/write attachment is not supported.',
 );
 export const attachmentFieldFixed = row<{ field: string }>(
   'block_device.field_fixed',
@@ -80,6 +90,12 @@ export const volumeNotMade = row<{ id: string; why: string }>(
   'block_device.volume_not_made',
   'invalid',
   (p) => `Volume ${p.id} was not made: ${p.why}`,
+);
+/** Why a server's volumes did not become an image. */
+export const snapshotNotMade = row<{ volume: string; status: string }>(
+  'block_device.snapshot_not_made',
+  'invalid',
+  (p) => `The snapshot of volume ${p.volume} was not made: it is ${p.status}.`,
 );
 export const volumeTooSmall = row<{ size: number; least: number }>(
   'block_device.volume_too_small',

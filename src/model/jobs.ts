@@ -12,6 +12,7 @@ export interface JobInputs {
   'attach-interface': AttachInterfaceInput;
   'detach-interface': DetachInterfaceInput;
   'snapshot-server': SnapshotServerInput;
+  'snapshot-volumes': SnapshotVolumesInput;
   'rebuild-server': RebuildServerInput;
   'attach-volume': VolumeJobInput;
   'detach-volume': VolumeJobInput;
@@ -25,6 +26,7 @@ export interface JobInputs {
   'offload-server': OffloadServerInput;
   'unshelve-server': UnshelveServerInput;
   'tidy-host': TidyHostInput;
+  'swap-volume': SwapVolumeInput;
 }
 export type JobKind = keyof JobInputs;
 
@@ -51,6 +53,13 @@ export interface VolumeJobInput {
   /** Uuid of the block device. */
   readonly device: string;
 }
+export interface SwapVolumeInput extends VolumeJobInput {
+  readonly oldVolumeId: string;
+  readonly oldAttachment: string;
+  readonly newVolumeId: string;
+  /** It is set aside for the server already. */
+  readonly newAttachment: string;
+}
 export interface ActOnServerInput {
   readonly serverUuid: string;
   readonly action: GuestActionName;
@@ -68,12 +77,20 @@ export interface SnapshotServerInput {
   /** Null: a snapshot. `rotation`: how many backups of the type are kept. */
   readonly backup: { readonly type: string; readonly rotation: number } | null;
 }
+export interface SnapshotVolumesInput {
+  readonly serverUuid: string;
+  /** The image that was registered for it, still without data. */
+  readonly imageId: string;
+  readonly imageName: string;
+}
 export interface RebuildServerInput {
   readonly serverUuid: string;
   /** Wiped from the row when the job ends. */
   readonly adminPass: string | null;
   readonly injectedFiles: readonly { readonly path: string; readonly contents: string }[];
   readonly preserveEphemeral: boolean;
+  /** Of a server on volumes: this image is written over its root. */
+  readonly reimage?: string;
   readonly vmStateBefore: string;
   /** The image it had, when it gets another; null: it keeps it. */
   readonly imageBefore: { readonly id: string | null; readonly image: ImageSnapshot | null } | null;
@@ -176,6 +193,7 @@ export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = {
   'attach-interface': 60, // its request waits for it
   'detach-interface': 300,
   'snapshot-server': 7200,
+  'snapshot-volumes': 7200,
   'rebuild-server': 1800,
   'attach-volume': 300,
   'detach-volume': 300,
@@ -189,6 +207,7 @@ export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = {
   'offload-server': 600,
   'unshelve-server': 3600,
   'tidy-host': 600,
+  'swap-volume': 7200,
 };
 /** Jobs of one server run one after the other; one of a higher priority goes first and ends the others. */
 export const jobPriority: Readonly<Record<JobKind, number>> = {
@@ -198,6 +217,7 @@ export const jobPriority: Readonly<Record<JobKind, number>> = {
   'attach-interface': 0,
   'detach-interface': 0,
   'snapshot-server': 0,
+  'snapshot-volumes': 0,
   'rebuild-server': 0,
   'attach-volume': 0,
   'detach-volume': 0,
@@ -211,6 +231,7 @@ export const jobPriority: Readonly<Record<JobKind, number>> = {
   'offload-server': 0,
   'unshelve-server': 0,
   'tidy-host': 0,
+  'swap-volume': 0,
 };
 /** Word that wakes conductors to look at the job table. */
 export const JOBS_RING = 'jobs';

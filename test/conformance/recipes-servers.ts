@@ -321,6 +321,11 @@ const servers: Readonly<Record<string, Recipe>> = {
     const wish = structuredClone(body);
     const flag = 'delete_on_termination' in wish.volumeAttachment;
     wish.volumeAttachment.volumeId = flag ? volume : await world.volume();
+    // A volume is swapped only while its service moves it; an admin's word stands for a move to another pool, which a cloud of one pool has not.
+    if (!flag)
+      await world.other(`POST /volume/v3/${world.project}/volumes/${volume}/action`, {
+        'os-reset_status': { migration_status: 'migrating' },
+      });
     if (wish.volumeAttachment.id) wish.volumeAttachment.id = volume;
     if (wish.volumeAttachment.serverId) wish.volumeAttachment.serverId = server;
     if (flag) {

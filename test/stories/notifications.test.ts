@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openHouse } from '../core-house.ts';
 import { noCatalogue, notificationSample, shapeCheck } from '../support/catalogue.ts';
+import { NULLABLE } from '../support/notification-nulls.ts';
 
 interface Heard {
   readonly topic: string;
@@ -144,28 +145,3 @@ test('payloads have the form of the samples', { skip: noCatalogue }, async () =>
     await house.close();
   }
 });
-/** Fields that the catalogue's table of payloads lets be null. */
-const NULLABLE = [
-  'architecture',
-  'availability_zone',
-  'display_description',
-  'host',
-  'node',
-  'key_name',
-  'image_uuid',
-  'launched_at',
-  'task_state',
-  'terminated_at',
-  'deleted_at',
-  'updated_at',
-  'request_id',
-  'action_initiator_user',
-  'action_initiator_project',
-  'old_display_name',
-  'trusted_image_certificates',
-]
-  .map((field) => `/nova_object.data/${field}`)
-  .concat([
-    '/nova_object.data/state_update/nova_object.data/old_task_state',
-    '/nova_object.data/state_update/nova_object.data/new_task_state',
-  ]);

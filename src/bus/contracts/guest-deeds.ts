@@ -37,6 +37,8 @@ export const guestDeeds = {
   detachNic: deed(Type.Object({ portId: Type.String() }), nothing),
   attachVolume: deed(Type.Object({ volume: VolumeShape }), nothing),
   detachVolume: deed(Type.Object({ volumeId: Type.String() }), nothing),
+  /** The new volume takes the old one's place, data and all. */
+  swapVolume: deed(Type.Object({ oldVolumeId: Type.String(), volume: VolumeShape }), nothing),
   extendVolume: deed(Type.Object({ volumeId: Type.String(), sizeGiB: Type.Integer() }), nothing),
   /** Makes the guest anew where it stands, with fresh disks; its ports stay. */
   rebuild: deed(Type.Object({ ...buildFields, preserveEphemeral: Type.Boolean() }), nothing),

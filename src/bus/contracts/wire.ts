@@ -73,6 +73,12 @@ export const VolumeShape = Type.Object({
   sizeGiB: Type.Integer(),
   connection: Type.Record(Type.Unknown()),
 });
+export const LocalDiskShape = Type.Object({
+  kind: Type.Enum('ephemeral', 'swap'),
+  sizeMiB: Type.Integer(),
+  format: nullable(Type.String()),
+  device: nullable(Type.String()),
+});
 /** A guest as the driver makes it; network cards, kernel images, config drive and metadata socket are added by the agent. */
 export const GuestShape = Type.Object({
   uuid: Uuid,
@@ -86,6 +92,7 @@ export const GuestShape = Type.Object({
   rootGiB: Type.Integer(),
   ephemeralGiB: Type.Integer(),
   swapMiB: Type.Integer(),
+  localDisks: nullable(Type.Array(LocalDiskShape)),
   image: nullable(ImageRefShape),
   kernelCommandLine: nullable(Type.String()),
   imageProperties: Words,

@@ -12,6 +12,7 @@ import { admin } from './0012-admin.ts';
 import { act } from './0013-act.ts';
 import { move } from './0014-move.ts';
 import { tokens } from './0015-tokens.ts';
+import { vol2 } from './0016-vol2.ts';
 import type { Migration } from './migration.ts';
 
 /** Every step of the schema, in the order in which they run. Names never change. */
@@ -30,4 +31,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0013-act': act,
   '0014-move': move,
   '0015-tokens': tokens,
+  '0016-vol2': vol2,
 };

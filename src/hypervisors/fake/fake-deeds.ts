@@ -90,6 +90,7 @@ export function createFakeDeeds(hands: FakeHands): FakeDeeds {
     detachNic: (spec, portId) => change('detachNic', spec, `the network card of port ${portId} was unplugged`),
     attachVolume: (spec, volume) => change('attachVolume', spec, `volume ${volume.volumeId} was plugged in as ${volume.device}`),
     detachVolume: (spec, volumeId) => change('detachVolume', spec, `volume ${volumeId} was unplugged`),
+    swapVolume: (spec, old, volume) => change('swapVolume', spec, `volume ${volume.volumeId} took the place of ${old} as ${volume.device}`),
     extendVolume: (spec, volumeId, sizeGiB) => change('extendVolume', spec, `volume ${volumeId} has ${sizeGiB} GiB now`),
     snapshot: (uuid) =>
       onGuest('snapshot', uuid, undefined, () => {

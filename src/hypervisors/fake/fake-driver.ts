@@ -83,6 +83,8 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
       'fake hypervisor: no machine was started, these lines are made up',
       `booting ${spec.name} uuid ${spec.uuid}`,
       `${spec.vcpus} virtual CPUs, ${spec.memoryMiB} MiB of memory`,
+      ...(spec.localDisks ?? []).map((disk) => `${disk.kind} disk of ${disk.sizeMiB} MiB${disk.device ? ` as ${disk.device}` : ''}`),
+      ...spec.volumes.map((volume) => `volume ${volume.volumeId} as ${volume.device}`),
       ...spec.nics.map((nic, i) => `eth${i}: ${nic.mac} ${nic.addresses.map((a) => a.address).join(' ') || 'no address'}`),
       `${spec.displayName} login:`,
     );

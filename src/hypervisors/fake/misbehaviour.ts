@@ -23,6 +23,7 @@ export type Deed =
   | 'detachNic'
   | 'attachVolume'
   | 'detachVolume'
+  | 'swapVolume'
   | 'extendVolume'
   | 'snapshot'
   | 'resizeDisks'

@@ -14,6 +14,7 @@ export const refusedDeeds = {
   detachNic: refuse('unplug a network card'),
   attachVolume: refuse('plug in a volume'),
   detachVolume: refuse('unplug a volume'),
+  swapVolume: refuse('swap a volume'),
   extendVolume: refuse('extend a volume'),
   snapshot: refuse('snapshot'),
   resizeDisks: refuse('resize'),

@@ -1,7 +1,7 @@
 import { access, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { hypervisorFailed, imageUnusable } from '../../model/errors-hypervisor.ts';
-import type { GuestSpec } from '../driver.ts';
+import type { GuestSpec, LocalDisk } from '../driver.ts';
 import { makeConfigDrive } from './config-drive.ts';
 import type { GuestPaths } from './guest-paths.ts';
 import { describeImage, type ImageCache } from './image-cache.ts';
@@ -17,6 +17,27 @@ export interface GuestDisk {
 const GiB = 1024 ** 3;
 const MiB = 1024 ** 2;
 
+/** A guest's blank disks by the name of their file. */
+export function blankDisks(spec: GuestSpec): ReadonlyMap<string, LocalDisk> {
+  const whole = { format: null, device: null };
+  const usual: LocalDisk[] = [
+    { kind: 'ephemeral', sizeMiB: spec.ephemeralGiB * 1024, ...whole },
+    { kind: 'swap', sizeMiB: spec.swapMiB, ...whole },
+  ];
+  const disks = (spec.localDisks ?? usual).filter((disk) => disk.sizeMiB > 0);
+  const ephemeral = disks.filter((disk) => disk.kind === 'ephemeral');
+  const swap = disks.filter((disk) => disk.kind === 'swap').slice(0, 1);
+  return new Map([...ephemeral.map((disk, at) => [`disk.eph${at}`, disk] as const), ...swap.map((disk) => ['disk.swap', disk] as const)]);
+}
+
+/** Makes a file system. Throws hypervisorFailed for one that is not known; the program is named when it is missing. */
+async function format(file: string, type: string, label: string, signal: AbortSignal): Promise<void> {
+  if (/^ext[234]$/.test(type)) await runProgram('mke2fs', ['-q', '-F', '-t', type, '-L', label, '-m', '0', file], { signal });
+  else if (type === 'xfs') await runProgram('mkfs.xfs', ['-q', '-f', '-L', label.slice(0, 12), file], { signal });
+  else if (type === 'vfat') await runProgram('mkfs.vfat', ['-n', label.slice(0, 11).toUpperCase(), file], { signal });
+  else throw hypervisorFailed({ why: `an ephemeral disk cannot be formatted as ${type}: ext2, ext3, ext4, xfs and vfat are known` });
+}
+
 /** Which disks a guest has, in the order it sees them: root, ephemeral, swap, config drive. */
 export function disksOf(spec: GuestSpec, paths: GuestPaths, backing: string | null): GuestDisk[] {
   const disk = (name: string, format: 'qcow2' | 'raw', more: Partial<GuestDisk> = {}): GuestDisk => ({
@@ -28,8 +49,7 @@ export function disksOf(spec: GuestSpec, paths: GuestPaths, backing: string | nu
   });
   return [
     ...(spec.image ? [disk('disk', 'qcow2', { backing })] : []),
-    ...(spec.ephemeralGiB > 0 ? [disk('disk.eph0', 'raw')] : []),
-    ...(spec.swapMiB > 0 ? [disk('disk.swap', 'raw')] : []),
+    ...[...blankDisks(spec).keys()].map((name) => disk(name, 'raw')),
     ...(spec.configDrive ? [disk('disk.config', 'raw', { readOnly: true })] : []),
   ];
 }
@@ -68,12 +88,11 @@ export async function mustHaveDisks(spec: GuestSpec, disks: readonly GuestDisk[]
 async function makeDisk(spec: GuestSpec, disk: GuestDisk, file: string, signal: AbortSignal): Promise<void> {
   const name = basename(disk.file);
   if (name === 'disk') return makeRoot(spec, disk, file, signal);
-  if (name === 'disk.eph0') {
-    await sparse(file, spec.ephemeralGiB * GiB);
-    await runProgram('mke2fs', ['-q', '-F', '-t', 'ext4', '-L', 'ephemeral0', '-m', '0', file], { signal });
-  } else if (name === 'disk.swap') {
-    await sparse(file, spec.swapMiB * MiB);
-    await runProgram('mkswap', [file], { signal });
+  const blank = blankDisks(spec).get(name);
+  if (blank) {
+    await sparse(file, blank.sizeMiB * MiB);
+    if (blank.kind === 'swap') await runProgram('mkswap', [file], { signal });
+    else await format(file, blank.format ?? 'ext4', name.replace('disk.eph', 'ephemeral'), signal);
   } else await makeConfigDrive(file, spec.configDrive ?? {});
 }
 

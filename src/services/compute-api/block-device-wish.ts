@@ -36,12 +36,17 @@ const ROOT = /^(\/dev\/)?[a-z]?[vsh]da1?$/;
 
 /** The disks a create asks for, checked against each other. Empty: none are named. Throws invalidInput, deviceMappingInvalid, bootSequenceInvalid,
  *  localDevicesTooMany (400).  Spec: compute guide "Block Device Mapping in Nova". */
-export function wishedDevices(wish: ServerWish, flavor: Flavor): readonly DeviceWish[] {
+export function wishedDevices(wish: ServerWish, flavor: Flavor, ofImage: readonly DeviceWish[] = []): readonly DeviceWish[] {
   const old = wish.block_device_mapping ?? [];
   const now = wish.block_device_mapping_v2 ?? [];
   if (old.length > 0 && now.length > 0)
     throw invalidInput({ why: 'Using different block_device_mapping syntaxes is not allowed in the same request.' });
-  const named = old.length > 0 ? old.flatMap((device) => fromOld(device, wish.imageRef)) : now.flatMap(fromNew);
+  const own = old.length > 0 ? old.flatMap((device) => fromOld(device, wish.imageRef)) : now.flatMap(fromNew);
+  // A disk of the request takes the place of one of the image's with the same name.
+  const named = [
+    ...ofImage.filter((device) => !own.some((one) => device.deviceName !== null && one.deviceName === device.deviceName)),
+    ...own,
+  ];
   if (named.length === 0) return [];
   const devices = named.some((device) => device.bootIndex === 0) || !wish.imageRef ? named : [rootOf(wish.imageRef), ...named];
   mustBoot(devices);
@@ -50,6 +55,30 @@ export function wishedDevices(wish: ServerWish, flavor: Flavor): readonly Device
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice !== undefined) throw deviceNameTaken({ name: twice });
   return devices;
+}
+
+const NUMBERS = new Set(['volume_size', 'boot_index']);
+const FLAGS = new Set(['delete_on_termination', 'no_device', 'encrypted']);
+
+/** The disks that an image made of a server on volumes names. Throws invalidInput (400) when its word cannot be read. */
+export function devicesOfImage(properties: Readonly<Record<string, string>>): readonly DeviceWish[] {
+  const { block_device_mapping: text, bdm_v2 } = properties;
+  if (!text) return [];
+  let named: unknown;
+  try {
+    named = JSON.parse(text);
+  } catch (cause) {
+    throw invalidInput({ why: 'The block_device_mapping of the image is not JSON.' }, { cause });
+  }
+  if (!Array.isArray(named)) throw invalidInput({ why: 'The block_device_mapping of the image is not a list.' });
+  const words = named.map((one) => Object.fromEntries(Object.entries((one ?? {}) as object).filter(([, value]) => value !== null)));
+  // Whoever may write images wrote it, and no schema looked at it.
+  for (const [word, value] of words.flatMap(Object.entries)) {
+    const fits =
+      FLAGS.has(word) || (NUMBERS.has(word) ? /^-?\d{1,9}$/.test(String(value)) : typeof value === 'string' && value.length <= 255);
+    if (!fits) throw invalidInput({ why: `The block_device_mapping of the image has no usable ${word.slice(0, 50)}.` });
+  }
+  return isTrue(bdm_v2) ? words.flatMap((one) => fromNew(one as V2)) : words.flatMap((one) => fromOld(one as V1, undefined));
 }
 
 const plain = { bus: null, type: null, guestFormat: null, tag: null, volumeType: null, sizeGiB: null, deviceName: null } as const;

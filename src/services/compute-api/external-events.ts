@@ -1,4 +1,4 @@
-import { insertJobs } from '../../db/tables/compute/jobs.ts';
+import { hurryJobs, insertJobs } from '../../db/tables/compute/jobs.ts';
 import { findServer } from '../../db/tables/compute/servers.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { JOBS_RING } from '../../model/jobs.ts';
@@ -7,6 +7,7 @@ import { refreshNetwork } from './network-refresh.ts';
 import type { NetworkingParts } from './networking.ts';
 import { jobContext } from './server-find.ts';
 import type { ExternalEvents } from './shapes/external-events.ts';
+import { volumeExtended } from './volume-attachments.ts';
 
 type Deed = (parts: NetworkingParts, call: Call, serverUuid: string, tag: string) => Promise<void>;
 
@@ -21,10 +22,23 @@ const unplug: Deed = async (parts, call, serverUuid, portId) => {
   parts.bus.ring(JOBS_RING);
 };
 
+/** A volume that grew: the guest is shown how large it is now. */
+const grow: Deed = async (parts, call, serverUuid, volumeId) => {
+  const server = await findServer(parts.db.read, serverUuid);
+  if (server) await volumeExtended(parts, call, server, volumeId.toLowerCase());
+};
+/** A rebuild waits for the image on its root volume: it looks at once. */
+const goOn: Deed = async (parts, _call, serverUuid) => {
+  await parts.db.transaction((tx) => hurryJobs(tx, serverUuid, 'rebuild-server', parts.clock.now()));
+  parts.bus.ring(JOBS_RING);
+};
+
 /** What is done about an event; one that is not here only has to be well-formed. */
 const deeds: Readonly<Record<string, Deed>> = {
   'network-changed': (parts, _call, serverUuid) => refreshNetwork(parts, serverUuid),
   'network-vif-deleted': unplug,
+  'volume-extended': grow,
+  'volume-reimaged': goOn,
 };
 
 /** POST /os-server-external-events: what other services tell of servers. 207 when one of the events found no server that it could be for; each says how

@@ -15,7 +15,7 @@ import {
 } from '../../model/errors-block-devices.ts';
 import { flavorMemoryTooSmall, imageNotActive, imageUnknown } from '../../model/errors-compute.ts';
 import type { Flavor, ImageSnapshot, ServerVolume } from '../../model/server.ts';
-import { type DeviceWish, wishedDevices } from './block-device-wish.ts';
+import { type DeviceWish, devicesOfImage, wishedDevices } from './block-device-wish.ts';
 import { volumesAreShared } from './microversions.ts';
 import type { Asker, ServerImage, ServerParts } from './server-parts.ts';
 import { wishedImage } from './server-wish.ts';
@@ -51,7 +51,9 @@ export async function wishedDisks(
   more: { readonly asker: Asker; readonly flavor: Flavor; readonly max: number },
 ): Promise<Disks> {
   const { asker, flavor, max } = more;
-  const wishes = wishedDevices(wish, flavor);
+  const source = wish.imageRef ? await parts.images.show(wish.imageRef, asker) : undefined;
+  const ofImage = devicesOfImage(source?.properties ?? {});
+  const wishes = wishedDevices(wish, flavor, ofImage);
   if (wishes.length > 0)
     call.allow({ project_id: call.caller.projectId, user_id: call.caller.userId }, 'os_compute_api:servers:create:attach_volume');
   const root = wishes.find((device) => device.bootIndex === 0);
@@ -62,12 +64,11 @@ export async function wishedDisks(
     return { imageId: image.id, image: snapshotOf(image), autoDiskConfig: auto, rootDeviceName: null, ...devicesOf(parts, rest) };
   }
   const found = await settle(parts, call, wishes, asker, max);
-  const image = await rootImage(
-    parts,
-    found.find((device) => device.bootIndex === 0),
-    asker,
-    flavor,
-  );
+  const rootDisk = found.find((device) => device.bootIndex === 0);
+  const image =
+    source && ofImage.some((device) => device.bootIndex === 0)
+      ? namedByImage(source, rootDisk, flavor)
+      : await rootImage(parts, rootDisk, asker, flavor);
   return { imageId: null, image, autoDiskConfig: false, rootDeviceName: '/dev/vda', ...devicesOf(parts, found) };
 }
 
@@ -102,6 +103,16 @@ async function usableVolume({ volumes }: Parts, call: Call, id: string, asker: A
   if (volume.status !== 'available' && !(volume.multiattach && volume.status === 'in-use'))
     throw volumeUnfit({ why: `Volume ${id} status must be available or in-use for a multiattach one, but it is ${volume.status}.` });
   return volume;
+}
+
+/** What a server keeps of the image that names its disks. Throws imageNotActive, flavorMemoryTooSmall, volumeTooSmall (400). */
+function namedByImage(image: ServerImage, root: Found | undefined, flavor: Flavor): ImageSnapshot {
+  if (image.status !== 'active') throw imageNotActive({ id: image.id });
+  if (flavor.memoryMiB < image.minMemoryMiB) throw flavorMemoryTooSmall({});
+  const size = root?.sizeGiB ?? 0;
+  if (size < image.minDiskGiB) throw volumeTooSmall({ size, least: image.minDiskGiB });
+  const { block_device_mapping: _disks, bdm_v2: _form, root_device_name: _root, ...properties } = image.properties;
+  return { ...snapshotOf(image), properties };
 }
 
 /** What a volume-backed server keeps of its image: properties, no data. */

@@ -1,7 +1,7 @@
 import { quotaLimits } from '../../db/tables/compute/quotas.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { CloudError, invalidInput } from '../../model/errors.ts';
-import { backupNeedsLocalDisk, imageQuotaExceeded, volumeSnapshotRefused } from '../../model/errors-acts.ts';
+import { backupNeedsLocalDisk, imageQuotaExceeded } from '../../model/errors-acts.ts';
 import type { SnapshotServerInput } from '../../model/jobs.ts';
 import type { Server } from '../../model/server.ts';
 import { imageIdIsInTheBody, imageMetadataIsFree } from './server-behaviours.ts';
@@ -20,11 +20,12 @@ export async function createServerImage(parts: ServerParts, call: Call<CreateIma
     checkMetadata(metadata, await quotaLimits(parts.db.read, call.caller.projectId ?? '', defaultLimits(parts)));
   const server = await serverOf(parts.db.read, call);
   mustAllow('createImage', 'createImage', server, call);
+  const wanted = { type: 'snapshot', properties: metadata, backup: null } as const;
   if (isVolumeBacked(server)) {
     call.allow(ownerOf(server), 'os_compute_api:servers:create_image:allow_volume_backed');
-    throw volumeSnapshotRefused({ id: server.uuid }); // the seam: the volume service snapshots each volume here, and the image only names them
+    return answer(parts, call, await begin(parts, call, server, { ...wanted, name: nameIn(call, name) }, 'snapshot-volumes'));
   }
-  const id = await begin(parts, call, server, { name: nameIn(call, name), type: 'snapshot', properties: metadata, backup: null });
+  const id = await begin(parts, call, server, { ...wanted, name: nameIn(call, name) });
   return answer(parts, call, id);
 }
 
@@ -58,14 +59,24 @@ interface Wanted {
   readonly backup: SnapshotServerInput['backup'];
 }
 /** Registers the image, then begins the task; the image goes again when the task cannot begin. */
-async function begin(parts: ServerParts, call: Call, seen: Server, wanted: Wanted): Promise<string> {
+async function begin(
+  parts: ServerParts,
+  call: Call,
+  seen: Server,
+  wanted: Wanted,
+  kind: 'snapshot-server' | 'snapshot-volumes' = 'snapshot-server',
+): Promise<string> {
   const imageId = await register(parts, call, newImage(call, seen, wanted));
   const actionName = wanted.backup ? 'createBackup' : 'createImage';
   try {
-    await beginTask(parts, call, seen, (server) => {
+    await beginTask<'snapshot-server' | 'snapshot-volumes'>(parts, call, seen, (server) => {
       mustAllow(actionName, actionName, server, call);
+      const { uuid: serverUuid } = server;
+      const common = { actionName, details: { imageId } };
+      // The guest has no part in it: no task shows.
+      if (kind === 'snapshot-volumes') return { ...common, taskState: null, kind, input: { serverUuid, imageId, imageName: wanted.name } };
       const taskState = wanted.backup ? 'image_backup' : 'image_snapshot_pending';
-      return { taskState, actionName, kind: 'snapshot-server', input: { serverUuid: server.uuid, imageId, backup: wanted.backup } };
+      return { ...common, taskState, kind, input: { serverUuid, imageId, backup: wanted.backup } };
     });
   } catch (cause) {
     await parts.images
@@ -88,6 +99,9 @@ export async function register(parts: ServerParts, call: Call, wish: NewImage): 
 
 /** Properties that are an image's own and not inherited.  Spec: non_inheritable_image_properties. */
 const OWN = new Set([
+  'block_device_mapping',
+  'bdm_v2',
+  'root_device_name',
   'cache_in_nova',
   'bittorrent',
   'img_signature_hash_method',
@@ -104,7 +118,7 @@ export function newImage(call: Call, server: Server, wanted: Pick<Wanted, 'name'
     name: wanted.name,
     // So that the server's owner sees an image that another project's admin made of it.
     visibility: server.projectId === call.caller.projectId ? 'private' : 'shared',
-    minDiskGiB: Math.max(image?.minDiskGiB ?? 0, flavor.rootGiB),
+    minDiskGiB: Math.max(image?.minDiskGiB ?? 0, isVolumeBacked(server) ? 0 : flavor.rootGiB),
     minMemoryMiB: image?.minMemoryMiB ?? 0,
     properties: {
       ...inherited,

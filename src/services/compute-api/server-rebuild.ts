@@ -1,4 +1,5 @@
 import type { Updateable } from 'kysely';
+import { volumeDevicesOf } from '../../db/tables/compute/block-devices.ts';
 import { quotaLimits } from '../../db/tables/compute/quotas.ts';
 import { findServer } from '../../db/tables/compute/servers.ts';
 import type { ServersTable } from '../../db/tables/compute/tables.ts';
@@ -7,6 +8,7 @@ import { rebuildImageUnknown, volumeReimageRefused } from '../../model/errors-ac
 import { serverNotFound } from '../../model/errors-compute.ts';
 import type { RebuildServerInput } from '../../model/jobs.ts';
 import type { Server } from '../../model/server.ts';
+import { volumeBackedCanBeReimaged } from './server-behaviours.ts';
 import { askerOf, dressOf, ownerOf, serverOf } from './server-find.ts';
 import { newPassword } from './server-names.ts';
 import { defaultLimits, type ServerImage, type ServerParts } from './server-parts.ts';
@@ -33,9 +35,11 @@ export async function rebuildServer(parts: ServerParts, call: Call<Rebuild>): Pr
   const injectedFiles = wishedFiles(wish, limits);
   const key = wish.key_name === undefined || wish.key_name === null ? undefined : await wishedKey(db, seen.userId, wish.key_name);
   const image = await newImageOf(parts, call, seen, wish.imageRef);
+  const backed = isVolumeBacked(seen);
   const adminPass = wish.adminPass ?? newPassword();
   const set: Set = {
-    ...(image ? { image_id: image.id, image: JSON.stringify(snapshotOf(image)) } : {}),
+    ...(image ? { image: JSON.stringify(snapshotOf(image)) } : {}),
+    ...(image && !backed ? { image_id: image.id } : {}),
     ...(wish.name === undefined ? {} : { name: call.legacy ? wish.name.trim() : wish.name }),
     ...(wish.description === undefined ? {} : { description: wish.description }),
     ...(wish.metadata === undefined ? {} : { metadata: JSON.stringify(wish.metadata) }),
@@ -58,7 +62,8 @@ export async function rebuildServer(parts: ServerParts, call: Call<Rebuild>): Pr
       injectedFiles,
       preserveEphemeral: isTrue(wish.preserve_ephemeral),
       vmStateBefore: server.vmState,
-      imageBefore: image && image.id !== server.imageId ? { id: server.imageId, image: server.image } : null,
+      ...(image && backed ? { reimage: image.id } : {}),
+      imageBefore: image && image.id !== (backed ? server.image?.id : server.imageId) ? { id: server.imageId, image: server.image } : null,
     };
     return { taskState: 'rebuilding', actionName: 'rebuild', kind: 'rebuild-server', input, set };
   });
@@ -71,13 +76,22 @@ export async function rebuildServer(parts: ServerParts, call: Call<Rebuild>): Pr
 /** The image it shall get, as it is now, fit for its flavor; undefined for a server on a volume that keeps what is there.
  *  Throws rebuildImageUnknown, the 400s of unfit images, volumeReimageRefused. */
 async function newImageOf(parts: ServerParts, call: Call, server: Server, ref: string): Promise<ServerImage | undefined> {
-  // The seam: a volume's image is known to the volume service, which from 2.93 on may write another onto it.
-  if (isVolumeBacked(server)) throw volumeReimageRefused({});
   const image = await parts.images.show(ref, askerOf(call));
   if (!image) throw rebuildImageUnknown({});
-  mustFitFlavor(image, server.flavor);
+  if (!isVolumeBacked(server)) {
+    mustFitFlavor(image, server.flavor);
+    return image;
+  }
+  if (!volumeBackedCanBeReimaged(call.version)) {
+    if (image.id !== server.image?.id) throw volumeReimageRefused({});
+    return undefined;
+  }
+  mustFitFlavor(image, { ...server.flavor, rootGiB: await rootVolumeGiB(parts, server) });
   return image;
 }
+
+const rootVolumeGiB = async (parts: ServerParts, { uuid }: Server): Promise<number> =>
+  (await volumeDevicesOf(parts.db.read, uuid)).find((row) => row.boot_index === 0)?.volume_size_gib ?? 0;
 
 function snapshotOf({ status: _status, ...image }: ServerImage) {
   return image;

@@ -71,6 +71,8 @@ export interface Task<K extends JobKind> {
   readonly jobUuid?: string;
   /** More columns that change with the request, and what else is written with it. */
   readonly set?: Change;
+  /** What notifications say of it beside the server: `{ volumeId }`. */
+  readonly details?: Readonly<Record<string, unknown>>;
   readonly also?: (tx: Query, now: Micros) => Promise<void>;
 }
 
@@ -89,7 +91,7 @@ export async function beginTask<K extends JobKind>(
     return {
       set: { ...busy, ...begun.set },
       what: 'task',
-      body: taskState === null ? {} : { taskState },
+      body: { ...begun.details, ...(taskState === null ? {} : { taskState }) },
       also: async (tx, now) => {
         await begun.also?.(tx, now);
         const context = jobContext(call);

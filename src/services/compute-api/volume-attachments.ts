@@ -17,7 +17,9 @@ import {
   attachmentFieldFixed,
   deviceNameTaken,
   multiattachOffloaded,
+  multiattachSwap,
   multiattachTooOld,
+  newVolumeUnknown,
   rootVolumeKept,
   tagOffloaded,
   volumeAttachedTwice,
@@ -30,7 +32,7 @@ import { serverWrongState } from '../../model/errors-compute.ts';
 import type { Server } from '../../model/server.ts';
 import { deviceName } from './block-device-wish.ts';
 import { attachAnswersEmpty, attachmentsAreChanged, shelvedTakeVolumes, volumesAreShared } from './microversions.ts';
-import { ownerOf, serverOf } from './server-find.ts';
+import { serverOf } from './server-find.ts';
 import type { ServerParts } from './server-parts.ts';
 import { beginTask, changeServer, mustAllow } from './server-tasks.ts';
 import { isTrue } from './shapes/server-common.ts';
@@ -124,11 +126,12 @@ export async function attachVolume(parts: ServerParts, call: Call<AttachVolume>)
         taskState: null,
         actionName: 'attach_volume',
         kind: 'attach-volume',
+        details: { volumeId },
         input: { serverUuid: server.uuid, device },
         also: async (tx, now) => {
           const rows = await blockDevicesOf(tx, server.uuid);
           if (rows.some((row) => row.volume_id === volumeId)) throw volumeAttachedTwice({ volume: volumeId, server: server.uuid });
-          const taken = [...rows.map((row) => row.device_name), server.rootDeviceName ?? '/dev/vda', ...localNames(server)];
+          const taken = [...rows.map((row) => row.device_name), server.rootDeviceName ?? '/dev/vda', ...localNames(server, rows)];
           if (wanted !== null && taken.includes(wanted)) throw deviceNameTaken({ name: wanted });
           const row = {
             uuid: device,
@@ -174,11 +177,12 @@ export async function attachVolume(parts: ServerParts, call: Call<AttachVolume>)
   return { status: 200, body: { volumeAttachment: view } };
 }
 
-/** Names the guest's own ephemeral and swap disks have. */
-const localNames = ({ flavor }: Server): string[] => {
+/** Names that the blank disks of its flavor have, as far as nobody named disks in their place. */
+const localNames = ({ flavor }: Server, rows: readonly BlockDeviceRow[]): string[] => {
+  const blank = rows.filter((row) => row.destination_type === 'local' && row.source_type === 'blank');
   const names: string[] = [];
-  if (flavor.ephemeralGiB > 0) names.push(freeDeviceName(names));
-  if (flavor.swapMiB > 0) names.push(freeDeviceName(names));
+  if (flavor.ephemeralGiB > 0 && !blank.some((row) => row.guest_format !== 'swap')) names.push(freeDeviceName(names));
+  if (flavor.swapMiB > 0 && !blank.some((row) => row.guest_format === 'swap')) names.push(freeDeviceName(names));
   return names;
 };
 
@@ -199,7 +203,7 @@ export async function detachVolume(parts: ServerParts, call: Call): Promise<Repl
     await beginTask(parts, call, seen, (server) => {
       mustTakeVolumes(call, server, 'detachVolume', 'detach_volume');
       const input = { serverUuid: server.uuid, device: row.uuid };
-      return { taskState: null, actionName: 'detach_volume', kind: 'detach-volume', input };
+      return { taskState: null, actionName: 'detach_volume', kind: 'detach-volume', input, details: { volumeId } };
     });
   } catch (cause) {
     await parts.volumes.rollDetaching(volumeId);
@@ -208,23 +212,64 @@ export async function detachVolume(parts: ServerParts, call: Call): Promise<Repl
   return { status: 202 };
 }
 
-/** Swaps a volume for another while the service migrates it, or changes what becomes of it with its server (from 2.85 on).
- *  Throws volumeNotAttached (404), attachmentFieldFixed (400), volumeNotMigrating (409).  Spec: compute api-ref "Update a volume attachment". */
+/** Changes what becomes of an attachment with its server (from 2.85 on), and swaps its volume for another that the block storage service moves it to.
+ *  Throws volumeNotAttached (404), attachmentFieldFixed (400), and what `swapVolume` does.  Spec: compute api-ref "Update a volume attachment". */
 export async function updateAttachment(parts: ServerParts, call: Call<UpdateAttachment>): Promise<Reply> {
   const wish = call.body.volumeAttachment;
   const server = await serverOf(parts.db.read, call);
   const row = await deviceOf(parts, call, server);
-  const swaps = wish.volumeId.toLowerCase() !== row.volume_id;
-  if (!swaps && attachmentsAreChanged(call.version)) return keep(parts, server, row, wish);
-  call.allow(ownerOf(server), 'os_compute_api:os-volumes-attachments:swap');
-  mustAllow('swapVolume', 'swap_volume', server, call);
-  if (!swaps) throw volumeUnfit({ why: 'The new volume is the one that is attached already.' });
-  const next = await volumeOf(parts, call, wish.volumeId);
-  if (next.status !== 'available') throw volumeUnfit({ why: `Volume ${next.id} status must be available, but it is ${next.status}.` });
-  throw volumeNotMigrating({ volume: row.volume_id ?? '' });
+  const next = wish.volumeId.toLowerCase();
+  const changes = attachmentsAreChanged(call.version);
+  const swaps = !changes || next !== row.volume_id;
+  if (swaps) call.allow({}, 'os_compute_api:os-volumes-attachments:swap'); // whoever moves volumes is not of the server's project
+  if (changes) await keep(parts, server, row, wish);
+  if (swaps) await swapVolume(parts, call, server, row, next);
+  return { status: 202 };
 }
 
-async function keep(parts: ServerParts, server: Server, row: BlockDeviceRow, wish: UpdateAttachment['volumeAttachment']): Promise<Reply> {
+/** Throws volumeNotMigrating (409), newVolumeUnknown, volumeUnfit, multiattachSwap (400), 409 for states in which nothing is swapped. */
+async function swapVolume(parts: ServerParts, call: Call, seen: Server, row: BlockDeviceRow, next: string): Promise<void> {
+  const { volumes } = parts;
+  const oldVolumeId = row.volume_id ?? '';
+  const old = await volumeOf(parts, call, oldVolumeId);
+  if (old.migrationStatus === null) throw volumeNotMigrating({ volume: oldVolumeId });
+  const fresh = await volumeOf(parts, call, next).catch((cause) => {
+    throw cause instanceof CloudError && cause.kind === 'notFound' ? newVolumeUnknown({ id: next }, { cause }) : cause;
+  });
+  mustAllow('swapVolume', 'swap_volume', seen, call);
+  if (row.attachment_id === null || !old.attachments.some((one) => one.serverId === seen.uuid))
+    throw volumeUnfit({ why: 'Old volume is attached to a different instance.' });
+  if (fresh.attachments.length > 0) throw volumeUnfit({ why: 'New volume must be detached in order to swap.' });
+  if (fresh.sizeGiB < old.sizeGiB) throw volumeUnfit({ why: 'New volume must be the same size or larger.' });
+  if (old.multiattach && old.attachments.length > 1) throw multiattachSwap({});
+  const refused = (cause: unknown) => {
+    throw unfit(cause);
+  };
+  await volumes.beginDetaching(oldVolumeId).catch(refused);
+  let newAttachment: string | undefined;
+  try {
+    newAttachment = await volumes.reserve(next, seen.uuid).catch(refused);
+    const input = {
+      serverUuid: seen.uuid,
+      device: row.uuid,
+      oldVolumeId,
+      oldAttachment: row.attachment_id,
+      newVolumeId: next,
+      newAttachment: newAttachment ?? '',
+    };
+    await beginTask(parts, call, seen, (server) => {
+      mustAllow('swapVolume', 'swap_volume', server, call);
+      const details = { oldVolumeId, newVolumeId: next };
+      return { taskState: null, actionName: 'swap_volume', kind: 'swap-volume', input, details };
+    });
+  } catch (cause) {
+    await volumes.rollDetaching(oldVolumeId);
+    if (newAttachment !== undefined) await volumes.release(newAttachment);
+    throw cause;
+  }
+}
+
+async function keep(parts: ServerParts, server: Server, row: BlockDeviceRow, wish: UpdateAttachment['volumeAttachment']): Promise<void> {
   const fixed = [
     ['id', wish.id?.toLowerCase(), row.volume_id],
     ['serverId', wish.serverId?.toLowerCase(), server.uuid],
@@ -242,7 +287,6 @@ async function keep(parts: ServerParts, server: Server, row: BlockDeviceRow, wis
         await refreshShortList(tx, server.uuid);
       },
     }));
-  return { status: 202 };
 }
 
 /** Begins to let a server's guest see that one of its volumes grew: for the external event volume-extended (2.51). False: it has no such volume. */

@@ -29,13 +29,19 @@ export const actOnServer: JobSpec<'act-on-server'> = {
       const fault = faultText(faultOf(cause, at));
       const again = softDelete === 'ends' ? { soft_deleted_at: run.job.input.softDeletedAt ?? at } : {};
       const set = taskState === null ? { fault } : { vm_state, task_state: null, task_deadline: null, fault, ...again };
-      const stands = await setServer(tx, run.server, set, { what: 'action-failed', at, body: { fault: cause.message } });
+      const stands = await setServer(tx, run.server, set, { what: 'action-failed', at, body: { ...about(run.job), fault: cause.message } });
       if (stands && softDelete === 'ends') await giveBackQuota(tx, run.server.projectId, shareOf(run.server.flavor));
       await closeAction(tx, run.job, { at, error: cause.message });
       return { to: 'failed' };
     });
   },
 };
+
+/** What notifications of it say beside the server. */
+function about({ input }: Job<'act-on-server'>): { imageId: string } | undefined {
+  const image = input.args.image as { readonly id?: unknown } | undefined; // of a rescue, as the deed's shape has it
+  return typeof image?.id === 'string' ? { imageId: image.id } : undefined;
+}
 
 const act: Step<'act-on-server'> = {
   name: ACT,
@@ -47,6 +53,7 @@ const act: Step<'act-on-server'> = {
       deed: deed as DeedName, // a test holds the two tables together
       args: { graceMs: run.parts.options.shutdownGraceMs, ...run.job.input.args } as DeedArgs<DeedName>, // the agent checks them
       event,
+      details: about(run.job) ?? {},
       ...(running === null ? {} : { set: { task_state: running, task_deadline: run.job.deadline + 60_000_000 } }),
     });
     return said === 'waiting' ? said : 'finished';
@@ -64,7 +71,7 @@ export async function recordAct(tx: Query, report: AgentReport, job: Job<'act-on
     ...(softly ? { soft_deleted_at: at } : {}),
   };
   if (Object.keys(set).length > 0) {
-    const stands = await setServer(tx, server, set, { what: 'power', at, epoch: report.epoch });
+    const stands = await setServer(tx, server, set, { what: 'power', at, epoch: report.epoch, body: about(job) ?? {} });
     if (stands && softly) await giveBackQuota(tx, server.projectId, shareOf(server.flavor));
   }
   await closeAction(tx, job, { at, error: null });

@@ -17,7 +17,7 @@ import { closeAction, faultOf } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
 import { explainRefusal } from './refusal.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
-import { guestVolumesOf, readyVolumes } from './server-volumes.ts';
+import { guestDisksOf, readyVolumes } from './server-volumes.ts';
 
 type BuildRun = Run<'build-server'>;
 type Ask = (ask: { request: HostRequest; fresh: boolean }) => Promise<HostAnswer>;
@@ -238,10 +238,10 @@ async function leaveHost(run: BuildRun, state: { vmState: string; taskState: str
 async function tell(run: BuildRun): Promise<void> {
   const { parts, server, job } = run;
   if (server.host === null) return;
-  const volumes = server.volumes.length > 0 ? await guestVolumesOf(parts.db.read, server.uuid) : [];
+  const disks = await guestDisksOf(parts.db.read, server);
   // A lost command is sent again when the job is looked at next: nothing depends on this one.
   await parts.bus
-    .tell(computeAgentContract, 'buildServer', buildCommand(job, server, volumes), { host: server.host })
+    .tell(computeAgentContract, 'buildServer', buildCommand(job, server, disks), { host: server.host })
     .catch((cause) => parts.log.warn({ err: cause, server: server.uuid }, 'a build command could not be sent yet'));
 }
 

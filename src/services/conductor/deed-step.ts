@@ -28,6 +28,8 @@ export interface DeedAsk<D extends DeedName> {
   readonly also?: (tx: Query, at: Micros) => Promise<void>;
   /** Last moment at which the agent may begin; the job's own when absent. */
   readonly deadline?: Micros;
+  /** What notifications of the event say beside the server: `{ volumeId }`. */
+  readonly details?: Readonly<Record<string, unknown>>;
   /** Asked in an undo, or inside a step that is marked otherwise: no mark is written. */
   readonly unmarked?: true;
   /** Ask also a host that seems down: it may be the deed's last chance. */
@@ -74,7 +76,8 @@ export async function askDeed<K extends JobKind, D extends DeedName>(run: Run<K>
   const at = clock.now();
   await run.commit(async (tx) => {
     if (tells === 1) {
-      if (ask.set) await setServer(tx, server, ask.set, { what: 'task', at });
+      const { set, details = {} } = ask;
+      if (set || Object.keys(details).length > 0) await setServer(tx, server, set ?? {}, { what: 'task', at, body: details });
       await ask.also?.(tx, at);
       const action = ask.event === undefined ? undefined : await findAction(tx, server.uuid, job.context.requestId);
       const event = { event: ask.event ?? '', host, startedAt: at, finishedAt: null, result: null, details: null };

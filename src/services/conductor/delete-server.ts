@@ -15,6 +15,7 @@ import { askIfPossible } from './move-steps.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
 import { dropDevices, letGo } from './server-volumes.ts';
+import { dropSnapshots } from './snapshot-volumes.ts';
 
 /** How far a move that was overtaken may have raised a guest's epoch above its server's. */
 const MOVE_EPOCHS = 2;
@@ -74,7 +75,7 @@ const others: Step<'delete-server'> = {
 const imagesIn = (run: DeleteRun) => (run.progress.notes.images as string[] | undefined) ?? []; // written by the steps
 const imagesOf = (overtaken: readonly Job[]) =>
   overtaken.flatMap((other) => {
-    if (other.kind === 'snapshot-server') return [(other.input as SnapshotServerInput).imageId]; // by its kind
+    if (other.kind === 'snapshot-server' || other.kind === 'snapshot-volumes') return [(other.input as SnapshotServerInput).imageId]; // by its kind
     const shelved = other.kind === 'shelve-server' ? (other.input as ShelveServerInput).imageId : null;
     return shelved === null ? [] : [shelved];
   });
@@ -137,7 +138,11 @@ const release: Step<'delete-server'> = {
   atomic: true,
   async do(run) {
     await run.parts.network.release(run.server.uuid);
-    if (run.server.volumes.length > 0) await letGo(run, run.server, () => true);
+    if (run.server.volumes.length > 0) {
+      // Snapshots for an image that nobody finishes would hold their volumes.
+      for (const image of imagesIn(run)) await dropSnapshots(run, run.server.uuid, image);
+      await letGo(run, run.server, () => true);
+    }
     run.point('release', 'middle');
     await run.commit(async (tx) => {
       await endServer(tx, run.job, run.server, run.parts.clock.now());

@@ -7,6 +7,7 @@ import { askDeed, askedKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
 import { arriving, askIfPossible, bindBack, bindPorts, hostIpOf, migrationOf, noteEvents, notesOf } from './move-steps.ts';
+import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
@@ -17,7 +18,7 @@ type EvacuateRun = Run<'evacuate-server'>;
  *  returns.  Spec: compute api-ref "Evacuate Server". */
 export const evacuateServer: JobSpec<'evacuate-server'> = {
   get steps() {
-    return [reserve, ports, make];
+    return [reserve, ports, volumes, make, keepVolumes()];
   },
   finish: (run) =>
     run.commit(async (tx) => {
@@ -36,6 +37,7 @@ export const evacuateServer: JobSpec<'evacuate-server'> = {
         network_info: JSON.stringify(bound ?? server.networkInfo),
         fault: null,
       };
+      await writeVolumes(tx, run, at);
       await switchHost(tx, server, { ...dest, epoch: epoch + 1 }, set, at);
       const migration = await migrationOf(tx, job.input.migrationUuid);
       await leaveOldPlace(tx, server, migration, at);
@@ -109,6 +111,8 @@ const ports: Step<'evacuate-server'> = {
   },
 };
 
+const volumes = takeVolumes<'evacuate-server'>((run) => ({ from: run.server.host, to: notesOf(run).dest?.host ?? null }));
+
 const make: Step<'evacuate-server'> = {
   name: 'make',
   async do(run) {
@@ -119,7 +123,7 @@ const make: Step<'evacuate-server'> = {
       step: 'make',
       deed: 'arrive',
       args: {
-        ...arriving(server, server.flavor, bound, job.input.adminPass),
+        ...arriving(server, server.flavor, bound, await disksThere(run), job.input.adminPass),
         disks: 'fresh',
         offer: null,
         imageId: null,

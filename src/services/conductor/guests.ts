@@ -1,19 +1,26 @@
 import type { BuildCommand } from '../../bus/contracts/compute-agent.ts';
-import type { GuestVolume } from '../../hypervisors/driver.ts';
+import type { GuestVolume, LocalDisk } from '../../hypervisors/driver.ts';
 import type { BuildServerInput, Job } from '../../model/jobs.ts';
 import { guestName, type ImageSnapshot, type Server } from '../../model/server.ts';
+
+/** A guest's disks beside its root. `local` null: as its flavor says. */
+export interface GuestDisks {
+  readonly volumes: readonly GuestVolume[];
+  readonly local: readonly LocalDisk[] | null;
+}
+const NO_DISKS: GuestDisks = { volumes: [], local: null };
 
 /** A job that makes a guest. */
 export type Making = Pick<Job, 'uuid' | 'deadline'> & { readonly input: Pick<BuildServerInput, 'adminPass' | 'injectedFiles'> };
 
 /** The command that builds a server on the host it was placed on: all an agent needs, in plain data. */
-export function buildCommand(job: Making, server: Server, volumes: readonly GuestVolume[] = []): BuildCommand {
+export function buildCommand(job: Making, server: Server, disks: GuestDisks = NO_DISKS): BuildCommand {
   return {
     jobUuid: job.uuid,
     uuid: server.uuid,
     epoch: server.epoch,
     deadline: job.deadline,
-    guest: guestOf(server, volumes),
+    guest: guestOf(server, disks),
     ...instanceOf(server, job.input),
   };
 }
@@ -56,7 +63,7 @@ export const ownDisks = ({ flavor, imageId }: Pick<Server, 'flavor' | 'imageId'>
   imageId === null ? { ...flavor, rootGiB: 0 } : flavor;
 
 /** The guest a server is to be, under its present epoch. */
-export function guestOf(server: Server, volumes: readonly GuestVolume[] = []): BuildCommand['guest'] {
+export function guestOf(server: Server, { volumes, local }: GuestDisks = NO_DISKS): BuildCommand['guest'] {
   const { image } = server;
   const flavor = ownDisks(server);
   return {
@@ -71,6 +78,7 @@ export function guestOf(server: Server, volumes: readonly GuestVolume[] = []): B
     rootGiB: flavor.rootGiB,
     ephemeralGiB: flavor.ephemeralGiB,
     swapMiB: flavor.swapMiB,
+    localDisks: local?.map((disk) => ({ ...disk })) ?? null,
     image: server.imageId === null ? null : image && imageRef(image),
     kernelCommandLine: image?.properties.os_command_line ?? null,
     imageProperties: image?.properties ?? {},

@@ -11,6 +11,7 @@ import { type AskedNote, askDeed, askedKey, type SaidNote, saidKey } from './dee
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
 import { arriving, askIfPossible, bindBack, bindPorts, hostIpOf, migrationOf, noteEvents, notesOf, orderTidying } from './move-steps.ts';
+import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
 
@@ -26,7 +27,7 @@ const wishes = {
  *  Spec: compute api-ref "Live-Migrate Server". */
 export const liveMigrate: JobSpec<'live-migrate'> = {
   get steps() {
-    return [reserve, prepare, send, ports, settle];
+    return [reserve, volumes, prepare, send, ports, settle, keepVolumes()];
   },
   finish: (run) => run.commit((tx) => end(run, tx, { status: 'completed', server: {}, error: null })),
   async fail(run, cause) {
@@ -64,6 +65,7 @@ async function end(run: LiveRun, tx: Query, how: { status: string; server: { vm_
   if (!dest || epoch === undefined) throw new Error('a migration without a place');
   const network_info = JSON.stringify(bound ?? server.networkInfo);
   const set = { task_state: null, task_deadline: null, network_info, progress: 0, fault: null, ...how.server };
+  await writeVolumes(tx, run, at);
   await switchHost(tx, server, { ...dest, epoch: epoch + 1 }, set, at);
   const migration = await migrationOf(tx, job.input.migrationUuid);
   await leaveOldPlace(tx, server, migration, at);
@@ -123,6 +125,11 @@ const reserve: Step<'live-migrate'> = {
   },
 };
 
+const volumes = takeVolumes<'live-migrate'>((run) => {
+  const { dest, moved = false } = notesOf(run);
+  return { from: run.server.host, to: dest?.host ?? null, arrived: moved };
+});
+
 const prepare: Step<'live-migrate'> = {
   name: 'prepare',
   async do(run) {
@@ -133,7 +140,7 @@ const prepare: Step<'live-migrate'> = {
     const said = await askDeed(run, {
       step: 'prepare',
       deed: 'prepareIncoming',
-      args: arriving(server, server.flavor, server.networkInfo),
+      args: arriving(server, server.flavor, server.networkInfo, await disksThere(run)),
       host: dest.host,
       epoch: epoch + 1,
       event: 'compute_pre_live_migration',

@@ -7,8 +7,10 @@ import { askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
 import { arriving, askIfPossible, bindBack, bindPorts, hostIpOf, migrationOf, noteEvents, notesOf } from './move-steps.ts';
+import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
+import { guestDisksOf } from './server-volumes.ts';
 
 type MoveRun = Run<'move-server'>;
 
@@ -16,7 +18,7 @@ type MoveRun = Run<'move-server'>;
  *  as the new flavor says. Both hosts stay claimed. When it fails the server is where and what it was.  Spec: compute api-ref "Resize Server". */
 export const moveServer: JobSpec<'move-server'> = {
   get steps() {
-    return [reserve, leave, ports, arrive];
+    return [reserve, leave, ports, volumes, arrive, keepVolumes()];
   },
   finish: (run) =>
     run.commit(async (tx) => {
@@ -39,6 +41,7 @@ export const moveServer: JobSpec<'move-server'> = {
         progress: 100,
         fault: null,
       };
+      await writeVolumes(tx, run, at);
       await switchHost(tx, server, { ...dest, epoch: epoch + 1 }, set, at);
       await setMigration(tx, job.input.migrationUuid, { status: FINISHED }, at);
       await closeAction(tx, job, { at, error: null });
@@ -85,6 +88,7 @@ const reserve: Step<'move-server'> = {
           place,
           at,
           parts.options.enforced,
+          { newFlavor: flavor },
         ))
       )
         return null;
@@ -128,7 +132,13 @@ const leave: Step<'move-server'> = {
     const back = await askIfPossible(run, {
       step: 'come-back',
       deed: 'arrive',
-      args: { ...arriving(server, server.flavor, server.networkInfo), disks: 'here', offer: null, imageId: null, start: startsThere(run) },
+      args: {
+        ...arriving(server, server.flavor, server.networkInfo, await guestDisksOf(parts.db.read, server)),
+        disks: 'here',
+        offer: null,
+        imageId: null,
+        start: startsThere(run),
+      },
       host,
       epoch: epoch + 2,
     });
@@ -154,6 +164,8 @@ const ports: Step<'move-server'> = {
   },
 };
 
+const volumes = takeVolumes<'move-server'>((run) => ({ from: run.server.host, to: notesOf(run).dest?.host ?? null }));
+
 const arrive: Step<'move-server'> = {
   name: 'arrive',
   async do(run) {
@@ -166,7 +178,7 @@ const arrive: Step<'move-server'> = {
       step: 'arrive',
       deed: 'arrive',
       args: {
-        ...arriving(server, flavorOf(run), bound),
+        ...arriving(server, flavorOf(run), bound, await disksThere(run)),
         disks: same ? 'here' : 'offered',
         offer: same ? null : ((left?.result.offer as Record<string, unknown> | undefined) ?? {}), // the agent checked it
         imageId: null,

@@ -8,7 +8,7 @@ import { CloudError } from '../../model/errors.ts';
 import type { Job, JobKind } from '../../model/jobs.ts';
 import type { Flavor, NetworkInfo, Server } from '../../model/server.ts';
 import { type AskedNote, askDeed, askedKey, type DeedAsk, type DeedSaid, saidKey } from './deed-step.ts';
-import { guestOf, instanceOf } from './guests.ts';
+import { type GuestDisks, guestOf, instanceOf } from './guests.ts';
 import { leaves, type Run } from './run-job.ts';
 
 // What the jobs that move servers share.
@@ -44,11 +44,12 @@ export function arriving(
   server: Server,
   flavor: Flavor,
   ports: readonly NetworkInfo[],
+  disks: GuestDisks,
   adminPass: string | null = null,
 ): DeedArgs<'prepareIncoming'> {
   const moved = { ...server, flavor };
   return {
-    guest: guestOf(moved),
+    guest: guestOf(moved, disks),
     ...instanceOf(moved, { adminPass, injectedFiles: [] }),
     ports: ports.map((port) => ({
       ...port,

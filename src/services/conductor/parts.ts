@@ -32,6 +32,8 @@ export interface AttachPort {
 export interface ImagePort {
   /** Safe twice. */
   remove(id: string): Promise<void>;
+  /** Makes an image that was registered active without any data; `words` are said of it. Safe twice. */
+  settle(id: string, words: Readonly<Record<string, string>>): Promise<void>;
   /** Backups of a server of one type, in any order. */
   backups(serverUuid: string, type: string): Promise<readonly { readonly id: string; readonly createdAt: Micros }[]>;
 }
@@ -39,7 +41,20 @@ export interface ImagePort {
 /** What the conductor asks of the block storage service. */
 export type VolumePort = Pick<
   VolumeClient,
-  'create' | 'show' | 'remove' | 'reserve' | 'connect' | 'complete' | 'release' | 'attachmentsOf' | 'rollDetaching'
+  | 'create'
+  | 'show'
+  | 'createSnapshot'
+  | 'snapshotsOf'
+  | 'removeSnapshot'
+  | 'remove'
+  | 'reserve'
+  | 'connect'
+  | 'complete'
+  | 'release'
+  | 'attachmentsOf'
+  | 'rollDetaching'
+  | 'completeMigration'
+  | 'reimage'
 >;
 
 export interface ConductorOptions {

@@ -10,7 +10,9 @@ import { buildCommand } from './guests.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
 import { explainRefusal } from './refusal.ts';
+import { isReimaged, off, reimage } from './reimage-volume.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
+import { guestDisksOf } from './server-volumes.ts';
 
 type RebuildRun = Run<'rebuild-server'>;
 const REBUILD = 'rebuild';
@@ -19,7 +21,7 @@ const REBUILD = 'rebuild';
  *  Spec: compute api-ref "Rebuild Server". */
 export const rebuildServer: JobSpec<'rebuild-server'> = {
   get steps() {
-    return [check, rebuild, stop];
+    return [check, off, reimage, rebuild, stop];
   },
   finish: (run) =>
     run.commit(async (tx) => {
@@ -41,7 +43,7 @@ export const rebuildServer: JobSpec<'rebuild-server'> = {
     }),
   async fail(run, cause) {
     const { vmStateBefore, imageBefore } = run.job.input;
-    if (run.progress.notes[askedKey(REBUILD)] !== undefined) return failAction(run, cause, { vm_state: 'error' }); // what stands there now nobody knows
+    if (run.progress.notes[askedKey(REBUILD)] !== undefined || isReimaged(run)) return failAction(run, cause, { vm_state: 'error' }); // what stands there now nobody knows
     const image = imageBefore && { image_id: imageBefore.id, image: imageBefore.image && JSON.stringify(imageBefore.image) };
     // No host for the new image is an error as in Nova; anything else left the server as it was.
     await failAction(run, cause, { vm_state: cause.code === 'build.no_valid_host' ? 'error' : vmStateBefore, ...image });
@@ -88,7 +90,8 @@ const check: Step<'rebuild-server'> = {
 const rebuild: Step<'rebuild-server'> = {
   name: REBUILD,
   async do(run) {
-    const { guest, networks, configDrive, instance } = buildCommand(run.job, run.server);
+    const disks = await guestDisksOf(run.parts.db.read, run.server);
+    const { guest, networks, configDrive, instance } = buildCommand(run.job, run.server, disks);
     const said = await askDeed(run, {
       step: REBUILD,
       deed: 'rebuild',

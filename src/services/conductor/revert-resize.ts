@@ -3,16 +3,18 @@ import { giveBackExcess, switchHost, unreservePlace } from '../../db/tables/comp
 import { powerStates } from '../../model/server.ts';
 import { askDeed, askedKey } from './deed-step.ts';
 import { arriving, askIfPossible, bindBack, bindPorts, migrationOf, notesOf, orderTidying } from './move-steps.ts';
+import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
+import { guestDisksOf } from './server-volumes.ts';
 
 type RevertRun = Run<'revert-resize'>;
 
 /** Back to the host and flavor from before the resize, whose disks still stand there. When that fails the server waits for its confirm as before. */
 export const revertResize: JobSpec<'revert-resize'> = {
   get steps() {
-    return [leave, ports, back];
+    return [leave, ports, volumes, back, keepVolumes()];
   },
   finish: (run) =>
     run.commit(async (tx) => {
@@ -36,6 +38,7 @@ export const revertResize: JobSpec<'revert-resize'> = {
         network_info: JSON.stringify(bound ?? server.networkInfo),
         fault: null,
       };
+      await writeVolumes(tx, run, at);
       await switchHost(tx, server, { host, node: node ?? '', epoch: epoch + 1 }, set, at);
       await giveBackExcess(tx, server.projectId, migration, flavor);
       await setMigration(tx, migration.uuid, { status: 'reverted' }, at);
@@ -70,7 +73,7 @@ const leave: Step<'revert-resize'> = {
       step: 'come-back',
       deed: 'arrive',
       args: {
-        ...arriving(server, server.flavor, server.networkInfo),
+        ...arriving(server, server.flavor, server.networkInfo, await guestDisksOf(parts.db.read, server)),
         disks: 'here',
         offer: null,
         imageId: null,
@@ -100,6 +103,11 @@ const ports: Step<'revert-resize'> = {
   },
 };
 
+const volumes = takeVolumes<'revert-resize'>(async (run) => ({
+  from: run.server.host,
+  to: (await migrationOf(run.parts.db.read, run.job.input.migrationUuid)).sourceHost,
+}));
+
 const back: Step<'revert-resize'> = {
   name: 'back',
   async do(run: RevertRun) {
@@ -110,7 +118,13 @@ const back: Step<'revert-resize'> = {
     const said = await askDeed(run, {
       step: 'back',
       deed: 'arrive',
-      args: { ...arriving(server, oldFlavor, bound), disks: 'here', offer: null, imageId: null, start: oldVmState === 'active' },
+      args: {
+        ...arriving(server, oldFlavor, bound, await disksThere(run)),
+        disks: 'here',
+        offer: null,
+        imageId: null,
+        start: oldVmState === 'active',
+      },
       host: sourceHost,
       epoch: epoch + 1,
       event: 'compute_finish_revert_resize',

@@ -1,16 +1,18 @@
 import type { Query } from '../../db/engine.ts';
 import {
   type BlockDeviceRow,
+  blockDevicesOf,
   refreshShortList,
   removeBlockDevices,
   setBlockDevice,
   volumeDevicesOf,
 } from '../../db/tables/compute/block-devices.ts';
 import { setServer } from '../../db/tables/compute/placing.ts';
-import type { GuestVolume } from '../../hypervisors/driver.ts';
+import type { GuestVolume, LocalDisk } from '../../hypervisors/driver.ts';
 import { CloudError } from '../../model/errors.ts';
 import { volumeNotMade } from '../../model/errors-block-devices.ts';
 import type { Server } from '../../model/server.ts';
+import type { GuestDisks } from './guests.ts';
 import type { Run, Step } from './run-job.ts';
 
 /** What the volume service is told of the host that attaches. */
@@ -35,9 +37,39 @@ export const guestVolume = (row: BlockDeviceRow): GuestVolume => {
     connection,
   };
 };
-/** The volumes a server's guest has, connected to its host. */
-export const guestVolumesOf = async (db: Query, serverUuid: string): Promise<GuestVolume[]> =>
-  (await volumeDevicesOf(db, serverUuid)).filter((row) => row.connection !== null && row.volume_id !== null).map(guestVolume);
+/** The blank disks on its host that a server was asked to have; null: those of its flavor. Others of the flavor stay as they are. */
+export function localDisksOf({ flavor }: Pick<Server, 'flavor'>, rows: readonly BlockDeviceRow[]): LocalDisk[] | null {
+  const blank = rows.filter((row) => row.destination_type === 'local' && row.source_type === 'blank');
+  if (blank.length === 0) return null;
+  const swap = blank.find((row) => row.guest_format === 'swap');
+  const ephemeral = blank.filter((row) => row !== swap);
+  const whole = { format: null, device: null };
+  return [
+    ...(ephemeral.length === 0 && flavor.ephemeralGiB > 0
+      ? [{ kind: 'ephemeral' as const, sizeMiB: flavor.ephemeralGiB * 1024, ...whole }]
+      : ephemeral.map((row) => ({
+          kind: 'ephemeral' as const,
+          sizeMiB: (row.volume_size_gib ?? flavor.ephemeralGiB) * 1024,
+          format: row.guest_format,
+          device: row.device_name,
+        }))),
+    // Sizes of swap disks are in MiB.
+    ...(swap || flavor.swapMiB > 0
+      ? [{ kind: 'swap' as const, sizeMiB: swap?.volume_size_gib ?? flavor.swapMiB, format: null, device: swap?.device_name ?? null }]
+      : []),
+  ];
+}
+
+/** The disks of a server's guest beside its root: volumes that are connected to its host, and blank ones. */
+export async function guestDisksOf(db: Query, server: Server): Promise<GuestDisks> {
+  if (!hasOwnDisks(server)) return { volumes: [], local: null };
+  const rows = await blockDevicesOf(db, server.uuid);
+  const joined = rows.filter((row) => row.destination_type === 'volume' && row.connection !== null && row.volume_id !== null);
+  return { volumes: joined.map(guestVolume), local: localDisksOf(server, rows) };
+}
+/** Whether it may have disks in the table. Blank ones are within what the flavor grants. */
+export const hasOwnDisks = ({ volumes, flavor }: Pick<Server, 'volumes' | 'flavor'>): boolean =>
+  volumes.length > 0 || flavor.ephemeralGiB > 0 || flavor.swapMiB > 0;
 
 const LOOKS = 20;
 const PAUSE_MS = 50;
@@ -101,7 +133,7 @@ export const readyVolumes: Step<'build-server'> = {
   },
 };
 
-const isComing = (status: string) => status === 'creating' || status === 'downloading';
+export const isComing = (status: string) => status === 'creating' || status === 'downloading';
 
 async function makeVolume(run: Run<'build-server'>, row: BlockDeviceRow): Promise<BlockDeviceRow> {
   const { parts, server } = run;

@@ -5,6 +5,7 @@ import { jobDeadlineSeconds } from '../../model/jobs.ts';
 import { powerStates } from '../../model/server.ts';
 import { askDeed, askedKey } from './deed-step.ts';
 import { askIfPossible, bindPorts } from './move-steps.ts';
+import { keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
 import type { JobSpec, Step } from './run-job.ts';
@@ -91,13 +92,14 @@ const stopLate: Step<'shelve-server'> = {
 /** A shelved server leaves its host: what is left of it is its image.  Spec: compute api-ref "Shelf-Offload (Remove) Server". */
 export const offloadServer: JobSpec<'offload-server'> = {
   get steps() {
-    return [drop, unbind];
+    return [drop, unbind, volumes, keepVolumes()];
   },
   finish: (run) =>
     run.commit(async (tx) => {
       const { job, parts, server } = run;
       const at = parts.clock.now();
       const vmState = 'shelved_offloaded';
+      await writeVolumes(tx, run, at);
       if (server.host !== null) await unplaceServer(tx, server, server.host, { vmState, taskState: null, deadline: null, at });
       await setServer(tx, server, { vm_state: vmState, task_state: null, task_deadline: null, power_state: 0 }, { what: 'offloaded', at });
       await closeAction(tx, job, { at, error: null });
@@ -114,5 +116,8 @@ const drop: Step<'offload-server'> = {
     return said === 'waiting' ? said : 'finished';
   },
 };
+
+/** They stay set aside for it while it is nowhere. */
+const volumes = takeVolumes<'offload-server'>(({ server }) => ({ from: server.host, to: null }));
 
 const unbind: Step<'offload-server'> = { name: 'unbind', do: (run) => bindPorts(run, null, 'unbind') };

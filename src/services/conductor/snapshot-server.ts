@@ -14,11 +14,16 @@ export const snapshotServer: JobSpec<'snapshot-server'> = {
   finish: (run) =>
     run.commit(async (tx) => {
       const at = run.parts.clock.now();
-      await setServer(tx, run.server, { task_state: null, task_deadline: null }, { what: 'snapshot', at });
+      await setServer(
+        tx,
+        run.server,
+        { task_state: null, task_deadline: null },
+        { what: 'snapshot', at, body: { imageId: run.job.input.imageId } },
+      );
       await closeAction(tx, run.job, { at, error: null });
       return { to: 'done' };
     }),
-  fail: (run, cause) => failAction(run, cause, {}),
+  fail: (run, cause) => failAction(run, cause, {}, { imageId: run.job.input.imageId }),
 };
 
 const upload: Step<'snapshot-server'> = {
@@ -29,6 +34,7 @@ const upload: Step<'snapshot-server'> = {
       step: 'upload',
       deed: 'snapshot',
       args: { imageId },
+      details: { imageId },
       event: backup ? 'compute_backup_instance' : 'compute_snapshot_instance',
       ...(backup ? {} : { set: { task_state: 'image_snapshot' } }),
     });

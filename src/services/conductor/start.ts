@@ -29,6 +29,8 @@ import { startSequencer } from './sequencer.ts';
 import { mustOwnHost, noteEvent, recordReports } from './server-reports.ts';
 import { offloadServer, shelveServer } from './shelve-server.ts';
 import { snapshotServer } from './snapshot-server.ts';
+import { snapshotVolumes } from './snapshot-volumes.ts';
+import { swapVolume } from './swap-volume.ts';
 import { tidyHost } from './tidy-host.ts';
 import { unshelveServer } from './unshelve-server.ts';
 import { attachVolume, detachVolume, extendVolume } from './volume-jobs.ts';
@@ -57,6 +59,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
     'attach-interface': attachInterface,
     'detach-interface': detachInterface,
     'snapshot-server': snapshotServer,
+    'snapshot-volumes': snapshotVolumes,
     'rebuild-server': rebuildServer,
     'attach-volume': attachVolume,
     'detach-volume': detachVolume,
@@ -70,6 +73,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
     'offload-server': offloadServer,
     'unshelve-server': unshelveServer,
     'tidy-host': tidyHost,
+    'swap-volume': swapVolume,
   };
   const running = new Map<number, Promise<void>>();
   const end = new AbortController();

@@ -7,6 +7,7 @@ import { askDeed, askedKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
 import { arriving, askIfPossible, bindBack, bindPorts, noteEvents, notesOf } from './move-steps.ts';
+import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
@@ -17,13 +18,14 @@ const offloaded = (run: UnshelveRun) => run.job.input.vmStateBefore === 'shelved
 /** A shelved server runs again: where it is still, or made of its image on a host that is looked for.  Spec: compute api-ref "Unshelve (Restore) Shelved Server". */
 export const unshelveServer: JobSpec<'unshelve-server'> = {
   get steps() {
-    return [start, place, ports, make, forget];
+    return [start, place, ports, volumes, make, keepVolumes(), forget];
   },
   finish: (run) =>
     run.commit(async (tx) => {
       const { job, parts, server } = run;
       const at = parts.clock.now();
       const { ports: bound } = notesOf(run);
+      await writeVolumes(tx, run, at);
       await takeOffShelf(tx, server.uuid);
       const set = {
         vm_state: 'active',
@@ -108,6 +110,8 @@ const ports: Step<'unshelve-server'> = {
   },
 };
 
+const volumes = takeVolumes<'unshelve-server'>((run) => ({ from: null, to: offloaded(run) ? run.server.host : null }));
+
 const make: Step<'unshelve-server'> = {
   name: 'make',
   async do(run) {
@@ -118,7 +122,13 @@ const make: Step<'unshelve-server'> = {
     const said = await askDeed(run, {
       step: 'make',
       deed: 'arrive',
-      args: { ...arriving(server, server.flavor, bound), disks: 'fresh', offer: null, imageId: shelf?.imageId ?? null, start: true },
+      args: {
+        ...arriving(server, server.flavor, bound, await disksThere(run)),
+        disks: 'fresh',
+        offer: null,
+        imageId: shelf?.imageId ?? null,
+        start: true,
+      },
       event: 'compute_unshelve_instance',
       set: { task_state: 'spawning' },
     });

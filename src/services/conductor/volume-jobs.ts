@@ -14,15 +14,22 @@ import type { JobSpec, Run, Step } from './run-job.ts';
 import { connectorOf, guestVolume } from './server-volumes.ts';
 
 type Kind = 'attach-volume' | 'detach-volume' | 'extend-volume';
+const detailsOf = (row: BlockDeviceRow | undefined) => (row?.volume_id ? { volumeId: row.volume_id } : {});
 const deviceOf = (run: Run<Kind>): Promise<BlockDeviceRow | undefined> => findBlockDevice(run.parts.db.read, run.job.input.device);
 
 /** Says what became of the server's volumes, in one transaction with the job's end. */
-async function end(run: Run<Kind>, what: string, cause: CloudError | null, write: (tx: Query) => Promise<unknown>): Promise<void> {
+async function end(
+  run: Run<Kind>,
+  what: string,
+  cause: CloudError | null,
+  row: BlockDeviceRow | undefined,
+  write: (tx: Query) => Promise<unknown>,
+): Promise<void> {
   const at = run.parts.clock.now();
   await run.commit(async (tx) => {
     await write(tx);
     await refreshShortList(tx, run.server.uuid);
-    await setServer(tx, run.server, {}, { what, at, ...(cause ? { body: { fault: cause.message } } : {}) });
+    await setServer(tx, run.server, {}, { what, at, body: { ...detailsOf(row), ...(cause ? { fault: cause.message } : {}) } });
     await closeAction(tx, run.job, { at, error: cause?.message ?? null });
     return { to: cause ? 'failed' : 'done' };
   });
@@ -56,6 +63,7 @@ const plug: Step<'attach-volume'> = {
       deed: 'attachVolume',
       args: { volume: guestVolume(row) },
       event: 'compute_attach_volume',
+      details: detailsOf(row),
     });
     if (said === 'waiting') return said;
     await run.parts.volumes.complete(row.attachment_id);
@@ -78,11 +86,11 @@ const gone = (cause: unknown): undefined => {
 /** Gives a running server one more volume. When it fails the volume is free again and the row gone. */
 export const attachVolume: JobSpec<'attach-volume'> = {
   steps: [connect, plug],
-  finish: (run) => end(run, 'volume-attached', null, async () => undefined),
+  finish: async (run) => end(run, 'volume-attached', null, await deviceOf(run), async () => undefined),
   async fail(run, cause) {
     const row = await deviceOf(run);
     if (row?.attachment_id) await run.parts.volumes.release(row.attachment_id);
-    await end(run, 'attach-failed', cause, (tx) => removeBlockDevice(tx, run.job.input.device));
+    await end(run, 'attach-failed', cause, row, (tx) => removeBlockDevice(tx, run.job.input.device));
   },
 };
 
@@ -92,7 +100,8 @@ const unplug: Step<'detach-volume'> = {
   async do(run) {
     const row = await deviceOf(run);
     if (!row?.volume_id || run.server.host === null) return 'finished';
-    const ask = { step: 'unplug', deed: 'detachVolume', args: { volumeId: row.volume_id }, event: 'compute_detach_volume' } as const;
+    const args = { volumeId: row.volume_id };
+    const ask = { step: 'unplug', deed: 'detachVolume', args, event: 'compute_detach_volume', details: args } as const;
     const said = await askDeed(run, ask).catch((cause) => {
       if (cause instanceof CloudError && cause.kind === 'notFound') return undefined; // no guest has it
       throw cause;
@@ -113,11 +122,11 @@ const free: Step<'detach-volume'> = {
 /** Takes a volume from a server. When the guest does not let go of it, it stays attached and the action says why. */
 export const detachVolume: JobSpec<'detach-volume'> = {
   steps: [unplug, free],
-  finish: (run) => end(run, 'volume-detached', null, (tx) => removeBlockDevice(tx, run.job.input.device)),
+  finish: async (run) => end(run, 'volume-detached', null, await deviceOf(run), (tx) => removeBlockDevice(tx, run.job.input.device)),
   async fail(run, cause) {
     const row = await deviceOf(run);
     if (row?.volume_id) await run.parts.volumes.rollDetaching(row.volume_id);
-    await end(run, 'detach-failed', cause, async () => undefined);
+    await end(run, 'detach-failed', cause, row, async () => undefined);
   },
 };
 
@@ -129,7 +138,7 @@ const grow: Step<'extend-volume'> = {
     if (!row?.volume_id || run.server.host === null) return 'finished';
     const { sizeGiB } = await run.parts.volumes.show(row.volume_id);
     const args = { volumeId: row.volume_id, sizeGiB };
-    const said = await askDeed(run, { step: 'grow', deed: 'extendVolume', args, event: 'compute_extend_volume' });
+    const said = await askDeed(run, { step: 'grow', deed: 'extendVolume', args, event: 'compute_extend_volume', details: detailsOf(row) });
     if (said === 'waiting') return said;
     await run.commit(async (tx) => {
       await setBlockDevice(tx, row.uuid, { volume_size_gib: sizeGiB });
@@ -141,6 +150,6 @@ const grow: Step<'extend-volume'> = {
 /** Lets a guest see that its volume has grown. */
 export const extendVolume: JobSpec<'extend-volume'> = {
   steps: [grow],
-  finish: (run) => end(run, 'volume-extended', null, async () => undefined),
-  fail: (run, cause) => end(run, 'extend-failed', cause, async () => undefined),
+  finish: async (run) => end(run, 'volume-extended', null, await deviceOf(run), async () => undefined),
+  fail: async (run, cause) => end(run, 'extend-failed', cause, await deviceOf(run), async () => undefined),
 };

@@ -26,6 +26,8 @@ export interface VolumeAppOptions {
   readonly zone?: string;
   /** Tells compute that a volume of running servers grew. */
   readonly grown?: (volumeId: string, servers: readonly string[]) => Promise<void>;
+  /** Tells compute that an image was written over a volume that servers have set aside; `done` false: it failed. */
+  readonly reimaged?: (volumeId: string, servers: readonly string[], done: boolean) => Promise<void>;
   /** False where other processes do the same work: theirs is left to them until their leases run out. */
   readonly alone?: boolean;
   /** Path of qemu-img; null to do without. */
@@ -45,7 +47,16 @@ export async function createVolumeApp(options: VolumeAppOptions): Promise<Volume
   const log = options.log.child({ service: 'volume' });
   const store = await openVolumeStore(options.storeDir, options.qemuImg === undefined ? {} : { qemuImg: options.qemuImg });
   await seedTypes({ db, clock });
-  const tasks = await openTasks({ db, clock, log, store, images, grown: options.grown, alone: options.alone ?? true });
+  const tasks = await openTasks({
+    db,
+    clock,
+    log,
+    store,
+    images,
+    grown: options.grown,
+    reimaged: options.reimaged,
+    alone: options.alone ?? true,
+  });
   const parts: VolumeParts = {
     db,
     clock,

@@ -1,7 +1,7 @@
 import { type AttachmentRow, attachmentsOf, moveVolume, statusOf } from '../../db/tables/volume/volumes.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { volumeInvalid, volumeNotFound } from '../../model/errors-volume.ts';
-import { connectionOf, lockVolume, reserve, settle } from './attaching.ts';
+import { connectionOf, isMigrating, lockVolume, reserve, settle } from './attaching.ts';
 import { mustBeFree } from './attachments.ts';
 import { seenVolume } from './find.ts';
 import type { VolumeParts } from './parts.ts';
@@ -31,7 +31,11 @@ const move =
 
 export const reserveVolume = move('reserve', (multi) => (multi ? ['available', 'in-use'] : ['available']), 'attaching');
 export const unreserveVolume = move('unreserve', () => ['attaching'], 'settled');
-export const beginDetaching = move('begin detaching', () => ['in-use'], 'detaching');
+const begin = move('begin detaching', () => ['in-use'], 'detaching');
+/** A volume that is moved keeps its status, as whoever moves it wants; it is as good as 'detaching'. */
+export async function beginDetaching(parts: VolumeParts, call: Call): Promise<Reply> {
+  return isMigrating(await seenVolume(parts, call)) ? { status: 202 } : begin(parts, call);
+}
 export const rollDetaching = move('roll detaching', () => ['detaching'], 'in-use');
 
 export async function attachVolume(parts: VolumeParts, call: Call<{ 'os-attach': Attach }>): Promise<Reply> {

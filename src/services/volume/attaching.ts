@@ -7,6 +7,9 @@ import type { Connector } from './shapes.ts';
 
 /** States a volume is in by its attachments alone. */
 const BY_ATTACHMENTS = ['available', 'reserved', 'attaching', 'in-use', 'detaching'];
+/** Whether somebody moves its data elsewhere just now. */
+export const isMigrating = ({ migration_status: status }: Pick<VolumeRow, 'migration_status'>): boolean =>
+  status !== null && !['deleting', 'error', 'success'].includes(status);
 export interface Asker {
   readonly server: string | null;
   readonly mode: 'rw' | 'ro';

@@ -79,6 +79,7 @@ export async function createVolume(parts: VolumeParts, call: Call<VolumeCreate>)
     created_at: now,
     updated_at: now,
     previous_status: null,
+    migration_status: null,
     type_uuid: type.uuid,
     bootable: source.bootable ? 1 : 0,
     multiattach: isMultiattach(type) ? 1 : 0,
@@ -153,7 +154,8 @@ const fromVolume = (row: VolumeRow | undefined): Source =>
         zone: row.availability_zone,
       };
 
-async function fromImage({ images, store }: VolumeParts, call: Call, id: string): Promise<Source> {
+/** What an image makes of a volume. Throws volumeImageUnusable, volumeFormatNeedsTool (400). */
+export async function fromImage({ images, store }: VolumeParts, call: Call, id: string): Promise<Source> {
   const image = await images.show(id, call.token === null ? {} : { token: call.token }).catch((cause) => {
     if (cause instanceof CloudError && ['notFound', 'invalid', 'forbidden'].includes(cause.kind))
       throw volumeImageUnusable({ why: 'Invalid image identifier or unable to access requested image.' }, { cause });
@@ -185,7 +187,8 @@ function sizeOf(wish: Wish, source: Source): number {
   return size;
 }
 
-function mustHold(size: number, { size: least, snapshot, image }: Source): void {
+/** Throws volumeInput (400) when the volume is too small for it. */
+export function mustHold(size: number, { size: least, snapshot, image }: Source): void {
   if (least !== undefined && size < least)
     throw volumeInput({
       why:

@@ -18,6 +18,8 @@ export const volumePolicy: Readonly<Record<string, string>> = {
   'volume:extend_attached_volume': OWNER_WRITES,
   'volume:retype': OWNER_WRITES,
   'volume:revert_to_snapshot': OWNER_WRITES,
+  'volume:reimage': OWNER_WRITES,
+  'volume:reimage_reserved': OWNER_WRITES,
   'volume:update_readonly_flag': OWNER_WRITES,
   'volume:volume_image_metadata': OWNER_WRITES,
   'volume:migrate': ADMIN,

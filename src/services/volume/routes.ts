@@ -13,6 +13,7 @@ import { createVolume } from './create-volume.ts';
 import { metadataOf } from './metadata.ts';
 import type { VolumeParts } from './parts.ts';
 import * as quotas from './quota-sets.ts';
+import { reimageVolume } from './reimage.ts';
 import * as shapes from './shapes.ts';
 import * as snapshots from './snapshots.ts';
 import * as types from './types.ts';
@@ -60,6 +61,8 @@ const nouns: Table = {
   [`${VOLUME}#os-update_readonly_flag`]: owned('volume:update_readonly_flag', actions.setReadonly, shapes.readonlyFlag),
   [`${VOLUME}#os-retype`]: owned('volume:retype', actions.retypeVolume, shapes.retype),
   [`${VOLUME}#os-migrate_volume`]: owned('volume:migrate', actions.refuseMigration, shapes.plainAction),
+  [`${VOLUME}#os-reimage`]: { ...owned('volume:reimage', reimageVolume, shapes.reimage), since: '3.68' },
+  [`${VOLUME}#os-migrate_volume_completion`]: owned('volume:migrate', actions.refuseMigration, shapes.plainAction),
   [`${VOLUME}#revert`]: { ...owned('volume:revert_to_snapshot', actions.revertVolume, shapes.revert), since: '3.40' },
   [`${VOLUME}#os-force_delete`]: owned('volume:force_delete', volumes.forceDeleteVolume, shapes.plainAction),
   [`${VOLUME}#os-attach`]: owned('volume_actions:attach', legacy.attachVolume, shapes.attach),

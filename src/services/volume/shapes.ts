@@ -147,6 +147,15 @@ export const initializeConnection = action<{ 'os-initialize_connection': { conne
   { connector: { type: 'object' } },
   ['connector'],
 );
+export interface Reimage {
+  readonly image_id: string;
+  readonly reimage_reserved?: boolean | string;
+}
+export const reimage = action<{ 'os-reimage': Reimage }>(
+  'os-reimage',
+  { image_id: { type: 'string', format: 'uuid' }, reimage_reserved: { type: ['boolean', 'string'] } },
+  ['image_id'],
+);
 export interface Upload {
   readonly image_name: string;
   readonly container_format?: string | null;

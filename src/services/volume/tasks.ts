@@ -15,6 +15,14 @@ export type TaskWish =
   | { readonly kind: 'delete-volume'; readonly target: string }
   | { readonly kind: 'extend-volume'; readonly target: string; readonly size: number; readonly servers: readonly string[] }
   | { readonly kind: 'revert-volume'; readonly target: string; readonly snapshot: string }
+  | {
+      readonly kind: 'reimage-volume';
+      readonly target: string;
+      readonly image: string;
+      /** JSON: what the image says. */
+      readonly metadata: string;
+      readonly servers: readonly string[];
+    }
   | { readonly kind: 'upload-volume'; readonly target: string; readonly image: string; readonly format: DiskFormat }
   | { readonly kind: 'create-snapshot'; readonly target: string }
   | { readonly kind: 'delete-snapshot'; readonly target: string };
@@ -40,6 +48,7 @@ export interface TaskOptions {
   readonly store: VolumeStore;
   readonly images: ImageClient;
   readonly grown: ((volumeId: string, servers: readonly string[]) => Promise<void>) | undefined;
+  readonly reimaged: ((volumeId: string, servers: readonly string[], done: boolean) => Promise<void>) | undefined;
   /** Nobody else works on this database: leases left by a former process are nobody's. */
   readonly alone: boolean;
 }
@@ -144,6 +153,7 @@ async function perform(parts: TaskOptions, task: string, wish: TaskWish, signal:
       await fail(tx, wish, cause, now);
       await over(tx);
     });
+    if (wish.kind === 'reimage-volume') await tellReimaged(parts, wish.target, wish.servers, false);
   }
 }
 
@@ -209,6 +219,24 @@ const doing: { readonly [K in TaskWish['kind']]: Doer<K> } = {
       await over(tx);
     });
   },
+  async 'reimage-volume'({ db, clock, store, images, reimaged, log }, { target, image, metadata, servers }, signal, over) {
+    const row = await findVolume(db.read, target);
+    if (row?.status !== 'downloading') return void (await db.transaction(over));
+    const { diskFormat } = await images.show(image, { signal });
+    const data = await images.download(image, { signal });
+    try {
+      await store.fill(`volume-${target}`, data, diskFormat ?? 'raw', row.size * GIB, signal);
+    } finally {
+      data.destroy();
+    }
+    await db.transaction(async (tx) => {
+      const now = clock.now();
+      const set = { image_id: image, image_metadata: metadata, bootable: 1, previous_status: null, updated_at: now };
+      await moveVolume(tx, target, ['downloading'], { ...set, status: row.previous_status ?? 'available' });
+      await over(tx);
+    });
+    await tellReimaged({ reimaged, log }, target, servers, true);
+  },
   async 'upload-volume'({ db, clock, store, images }, { target, image, format }, signal, over) {
     const there = await images.show(image).catch((cause) => {
       if (cause instanceof CloudError && cause.kind === 'notFound') return undefined;
@@ -255,6 +283,16 @@ const doing: { readonly [K in TaskWish['kind']]: Doer<K> } = {
   },
 };
 
+const tellReimaged = async (
+  { reimaged, log }: Pick<TaskOptions, 'reimaged' | 'log'>,
+  volume: string,
+  servers: readonly string[],
+  done: boolean,
+): Promise<void> => {
+  if (servers.length > 0)
+    await reimaged?.(volume, servers, done).catch((cause) => log.warn({ err: cause, volume }, 'compute could not be told of a new image'));
+};
+
 /** A new volume's data: from a snapshot, another volume, an image, or nothing. */
 async function writeData(parts: TaskOptions, row: VolumeRow, name: `volume-${string}`, bytes: number, signal: AbortSignal): Promise<void> {
   const { db, clock, store, images } = parts;
@@ -290,6 +328,7 @@ async function fail(tx: Query, wish: TaskWish, cause: unknown, now: number): Pro
       [`gigabytes_${type}`, grownBy],
     ]);
   }
+  if (kind === 'reimage-volume') await moveVolume(tx, target, 'any', { status: 'error', previous_status: null, updated_at: now });
   if (kind === 'revert-volume') {
     await moveVolume(tx, target, 'any', { status: 'error', updated_at: now });
     await moveSnapshot(tx, wish.snapshot, ['restoring'], { status: 'available', updated_at: now });

@@ -62,7 +62,7 @@ function volumeView(parts: VolumeParts, call: Call, row: VolumeRow, attachments:
     replication_status: null,
     consistencygroup_id: null,
     group_id: from('3.13', null),
-    migration_status: null,
+    migration_status: row.migration_status,
     provider_id: admin ? from('3.21', null) : undefined,
     service_uuid: from('3.48', null),
     shared_targets: from('3.48', false),
@@ -70,7 +70,11 @@ function volumeView(parts: VolumeParts, call: Call, row: VolumeRow, attachments:
     consumes_quota: from('3.65', true),
     'os-vol-tenant-attr:tenant_id': row.project_id,
     ...(admin
-      ? { 'os-vol-host-attr:host': backendOf(parts.host), 'os-vol-mig-status-attr:migstat': null, 'os-vol-mig-status-attr:name_id': null }
+      ? {
+          'os-vol-host-attr:host': backendOf(parts.host),
+          'os-vol-mig-status-attr:migstat': row.migration_status,
+          'os-vol-mig-status-attr:name_id': null,
+        }
       : {}),
     ...(Object.keys(image).length > 0 ? { volume_image_metadata: image } : {}),
   };

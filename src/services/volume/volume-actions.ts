@@ -68,6 +68,8 @@ const STATUSES = new Set(
 );
 const ATTACH_STATUSES = new Set(['attached', 'detached', 'reserved', 'attaching', 'detaching', 'error_attaching', 'error_detaching']);
 
+const MIGRATION_STATUSES = new Set(['migrating', 'error', 'success', 'completing', 'none', 'starting']);
+
 /** Says what a volume's state is, whatever it was: the operator's word. `attach_status` detached forgets its attachments. */
 export async function resetStatus(parts: VolumeParts, call: Call<{ 'os-reset_status': Reset }>): Promise<Reply> {
   const row = await seenVolume(parts, call);
@@ -77,8 +79,12 @@ export async function resetStatus(parts: VolumeParts, call: Call<{ 'os-reset_sta
   if (status && !STATUSES.has(status.toLowerCase())) throw invalidInput({ why: `Must specify a valid status. Invalid: ${status}` });
   if (attach_status && !ATTACH_STATUSES.has(attach_status.toLowerCase()))
     throw invalidInput({ why: `Must specify a valid attach status. Invalid: ${attach_status}` });
+  if (migration_status && !MIGRATION_STATUSES.has(migration_status.toLowerCase()))
+    throw invalidInput({ why: `Must specify a valid migration status. Invalid: ${migration_status}` });
   const now = parts.clock.now();
   await parts.db.transaction(async (tx) => {
+    const moves = migration_status?.toLowerCase();
+    if (moves) await moveVolume(tx, row.uuid, 'any', { migration_status: moves === 'none' ? null : moves, updated_at: now });
     if (attach_status === 'detached') await tx.deleteFrom('volume_attachments').where('volume_uuid', '=', row.uuid).execute();
     if (status) await moveVolume(tx, row.uuid, 'any', { status: status.toLowerCase(), updated_at: now });
   });

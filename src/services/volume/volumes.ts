@@ -142,7 +142,12 @@ async function beginDelete({ db, clock, tasks }: VolumeParts, row: VolumeRow, ho
       .updateTable('volumes')
       .set({ status: 'deleting', updated_at: now })
       .where('uuid', '=', row.uuid)
-      .$if(!how.force, (query) => query.where('status', 'in', DELETABLE).where((eb) => eb.not(eb.exists(inTheWay))))
+      .$if(!how.force, (query) =>
+        query
+          .where('status', 'in', DELETABLE)
+          .where((eb) => eb.or([eb('migration_status', 'is', null), eb('migration_status', 'in', ['deleting', 'error', 'success'])]))
+          .where((eb) => eb.not(eb.exists(inTheWay))),
+      )
       .executeTakeFirst();
     if (done.numUpdatedRows === 0n)
       throw volumeInvalid({

@@ -295,6 +295,18 @@ export async function overtakeJobs(tx: Query, serverUuid: string, except: number
   return others.map(jobFromRow);
 }
 
+/** Lets a server's jobs of a kind that pause be looked at now. */
+export async function hurryJobs(tx: Query, serverUuid: string, kind: JobKind, now: Micros): Promise<void> {
+  await tx
+    .updateTable('jobs')
+    .set({ not_before: now })
+    .where('server_uuid', '=', serverUuid)
+    .where('kind', '=', kind)
+    .where('status', '=', 'queued')
+    .where('not_before', '>', now)
+    .execute();
+}
+
 /** Forgets failed jobs from before a time. */
 export async function forgetFailedJobs(tx: Query, before: Micros): Promise<void> {
   await tx.deleteFrom('jobs').where('status', '=', 'failed').where('updated_at', '<', before).execute();

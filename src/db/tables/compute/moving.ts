@@ -28,6 +28,8 @@ export async function reservePlace(
   place: Place,
   at: Micros,
   enforced: Claim['enforced'] = null,
+  /** What notifications say of it. */
+  details: object = {},
 ): Promise<boolean> {
   await handClaim(tx, server.uuid, migrationUuid, 'MIGRATION');
   const owner = { consumer: server.uuid, projectId: server.projectId, userId: server.userId };
@@ -46,7 +48,7 @@ export async function reservePlace(
       return false;
     }
   }
-  const body = { host: place.host, used: await usedOf(tx, place.provider) };
+  const body = { ...details, host: place.host, used: await usedOf(tx, place.provider) };
   await writeChange(tx, { noun: 'server', key: server.uuid, what: 'placed', projectId: server.projectId, body, at });
   return true;
 }

@@ -18,6 +18,8 @@ interface Owned {
 export interface VolumesTable extends Owned {
   /** Where a volume goes back to when what is being done to it is over. */
   previous_status: string | null;
+  /** Null: nobody moves it. 'migrating', 'target:<uuid>', 'success' ... */
+  migration_status: string | null;
   type_uuid: string;
   bootable: number;
   multiattach: number;

@@ -1,3 +1,4 @@
+import { volumeNotAttached } from '../../../model/errors-block-devices.ts';
 import { nicOf } from '../build-guest.ts';
 import type { Deed } from './deed.ts';
 
@@ -34,6 +35,18 @@ export const detachVolume: Deed<'detachVolume'> = {
   async run({ parts, guest }, { volumeId }) {
     const whole = { ...guest, volumes: guest.volumes.filter((one) => one.volumeId !== volumeId) };
     await parts.driver.detachVolume(whole, volumeId);
+    return { result, guest: whole };
+  },
+};
+export const swapVolume: Deed<'swapVolume'> = {
+  on: 'guest',
+  async run({ parts, guest }, { oldVolumeId, volume }) {
+    // By the journal it may be swapped already, or not yet: the driver is told all the same, since only it knows what a death or a lost reply left.
+    const place = guest.volumes.findIndex((one) => one.volumeId === oldVolumeId || one.volumeId === volume.volumeId);
+    if (place < 0) throw volumeNotAttached({ server: guest.uuid, volume: oldVolumeId });
+    const others = guest.volumes.filter((one) => one.volumeId !== oldVolumeId && one.volumeId !== volume.volumeId);
+    const whole = { ...guest, volumes: [...others.slice(0, place), volume, ...others.slice(place)] };
+    await parts.driver.swapVolume(whole, oldVolumeId, volume);
     return { result, guest: whole };
   },
 };

@@ -23,6 +23,7 @@ export const deeds: { readonly [D in DeedName]: Deed<D> } = {
   detachNic: devices.detachNic,
   attachVolume: devices.attachVolume,
   detachVolume: devices.detachVolume,
+  swapVolume: devices.swapVolume,
   extendVolume: devices.extendVolume,
   leaveHost: moves.leaveHost,
   arrive: moves.arrive,

@@ -1,6 +1,6 @@
-import { guestName } from '../../../model/server.ts';
+import { type Flavor, guestName } from '../../../model/server.ts';
 import { type Notice, novaObject, type Priority, seconds } from './envelope.ts';
-import { actionPayload, instanceFields, type Moment } from './instance-payload.ts';
+import { actionPayload, flavorPayload, instanceFields, type Moment } from './instance-payload.ts';
 
 export type Phase = 'start' | 'end' | 'error';
 /** What an event of an instance action is called outside, and what its payload adds. */
@@ -14,7 +14,7 @@ interface Kind {
   /** One notification without a phase. */
   readonly single?: true;
 }
-/** What the change feed said with the change: `{ imageId, volumeId, ... }`. */
+/** What the change feed said with the change: `{ imageId, volumeId, oldVolumeId, newVolumeId, newFlavor }`. */
 export type Details = Readonly<Record<string, unknown>>;
 const text = (value: unknown) => (typeof value === 'string' ? value : null);
 
@@ -81,7 +81,8 @@ export const kinds: Readonly<Record<string, Kind>> = {
   compute_prep_resize: {
     action: 'resize_prep',
     payload: ['InstanceActionResizePrepPayload', '1.4'],
-    more: (_moment, details) => ({ new_flavor: details.newFlavor ?? null }),
+    // A cold migration keeps its flavor.
+    more: ({ server }, details) => ({ new_flavor: flavorPayload((details.newFlavor as Flavor | undefined) ?? server.flavor) }),
     noError: true,
   },
   compute_resize_instance: { action: 'resize' },
