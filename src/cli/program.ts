@@ -82,6 +82,16 @@ program
   .option('--out <dir>', 'write samples.csv, report.json and utilisation.svg there')
   .option('--json', 'print the report as JSON')
   .action((options) => run(async () => (await import('./simulate.ts')).simulateCommand(options)));
+program
+  .command('placement')
+  .description('the placement API alone, on tables of its own')
+  .requiredOption('--data-dir <dir>', 'where it keeps its database')
+  .option('--port <n>', 'port to listen on; 0: any free one', port, 8778)
+  .option('--listen <address>', 'address to listen on')
+  .addOption(new Option('--auth <way>', 'how tokens are checked (default: the config)').choices(['keystone', 'noauth2']))
+  .option('--policy <file>', 'policy.yaml with rules that replace defaults')
+  .option('--config <file>', 'placement.conf')
+  .action((options) => run(async () => (await import('./placement.ts')).placementCommand(options)));
 const db = program.command('db').description('the database');
 db.command('migrate')
   .description('bring the tables up to date')

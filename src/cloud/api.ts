@@ -19,6 +19,7 @@ import { defaultCatalog } from '../services/identity/catalog.ts';
 import { openTokenKeys } from '../services/identity/keys.ts';
 import { createImageApp } from '../services/image/app.ts';
 import { createNetworkApp } from '../services/network/network-app.ts';
+import { createPlacementApp } from '../services/placement/placement-app.ts';
 import { createVolumeApp } from '../services/volume/app.ts';
 import { agentPort, consoleAddressPort, consolePort, consoleSettings, diagnosticsPort, imagePort, imageProxy } from './compute-ports.ts';
 import { machineName } from './hypervisor.ts';
@@ -82,6 +83,7 @@ export async function startApi(options: {
       ...(builtin.has('image') ? ['image'] : []),
       ...(builtin.has('network') ? ['network'] : []),
       ...(builtin.has('volume') ? ['volumev3', 'block-storage'] : []),
+      ...(builtin.has('placement') ? ['placement'] : []),
     ];
     identity = await createIdentityApp({
       ...common,
@@ -95,6 +97,7 @@ export async function startApi(options: {
   if (builtin.has('image'))
     apps.push(await createImageApp({ ...common, checkToken, storeDir: imageDir(options.dataDir), recover: !options.worker }));
   if (builtin.has('network')) apps.push(await createNetworkApp({ ...common, checkToken, tellCompute: events.tell }));
+  if (builtin.has('placement')) apps.push(await createPlacementApp({ ...common, checkToken }));
   const rings = new Set<() => void>();
   const deaf = await bus.onRing(CHANGES_RING, () => {
     for (const heard of rings) heard();
@@ -217,8 +220,8 @@ export function mustBeServed(settings: Settings): void {
     if (!settings.builtinServices.includes(name) && away[name] === null)
       throw new Error(`builtin_services leaves out ${name}, so ${names[name]} must say where it is.`);
   for (const name of settings.builtinServices)
-    if (name !== 'volume' && !Object.hasOwn(names, name))
-      throw new Error(`builtin_services names ${name}, which is none of identity, image, network, volume.`);
+    if (name !== 'volume' && name !== 'placement' && !Object.hasOwn(names, name))
+      throw new Error(`builtin_services names ${name}, which is none of identity, image, network, volume, placement.`);
 }
 
 export const imageDir = (dataDir: string): string => join(dataDir, 'images');

@@ -320,7 +320,7 @@ export const options = {
     section: 'kilonova',
     name: 'builtin_services',
     kind: 'list',
-    default: ['identity', 'image', 'network', 'volume'],
+    default: ['identity', 'image', 'network', 'volume', 'placement'],
     help: 'Small services that `kilonova api` serves beside compute.',
   }),
   maxAttempts: option({

@@ -28,7 +28,7 @@ interface Table {
 }
 
 /** The tables that are there, by name, in a form that is equal on all engines. */
-export async function describeSchema(db: Database): Promise<Record<string, TableDescription>> {
+export async function describeSchema(db: Pick<Database, 'kind' | 'read'>): Promise<Record<string, TableDescription>> {
   const columns = (await COLUMNS[db.kind].execute(db.read)).rows;
   const keys = (await KEYS[db.kind].execute(db.read)).rows;
   const tables: Record<string, Table> = {};

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import secureJson from 'secure-json-parse';
@@ -16,22 +16,23 @@ import { type Microversions, negotiate } from './negotiate.ts';
 import { mustFit } from './validate.ts';
 
 /** Finds out whose token it is. Throws notAuthenticated for one that is unknown, expired or revoked. */
-export type TokenCheck = (token: string) => Promise<Caller>;
+export type TokenCheck = (token: string, headers?: IncomingHttpHeaders) => Promise<Caller>;
+
+/** What an error's wording may depend on. `version` is absent as long as none was agreed upon. */
+export interface ErrorRequest {
+  readonly method: string;
+  readonly accept: string | undefined;
+  readonly origin: string;
+  readonly requestId: string;
+  readonly version?: Version | undefined;
+}
 
 /** How one API words its errors. */
 export interface Dialect {
   /** Body and headers of an error answer. `message` is already fit for the caller. */
-  fault(
-    error: CloudError,
-    status: number,
-    request: { accept: string | undefined; origin: string },
-  ): { body: string; headers: Record<string, string> };
+  fault(error: CloudError, status: number, request: ErrorRequest): { body: string; headers: Record<string, string> };
   /** Answer to a path or method without a route; default: routeNotFound in the dialect's own form. */
-  noRoute?(request: { method: string; path: string; accept: string | undefined; origin: string }): {
-    status: number;
-    body: string;
-    headers: Record<string, string>;
-  };
+  noRoute?(request: ErrorRequest & { path: string }): { status: number; body: string; headers: Record<string, string> };
   /** Header for the request id besides x-openstack-request-id. */
   requestIdHeader?: string;
 }
@@ -57,6 +58,8 @@ export interface AppOptions<P> {
   readonly publicUrl?: string | undefined;
   /** Whether the mount itself, without a slash behind it, sends clients to the form with one. */
   readonly slashedRoot?: boolean;
+  /** The whole body is read before anything is answered, be it a refusal; and unknown paths know their microversion. */
+  readonly bodyFirst?: true;
   /** Content types that a JSON body may have besides application/json; any when absent. */
   readonly contentTypes?: readonly string[];
 }
@@ -127,18 +130,23 @@ export async function createApp<P>(options: AppOptions<P>): Promise<App> {
   app.setNotFoundHandler(async (request, reply) => {
     const arrival = arrivals.get(request.raw);
     try {
-      await authenticate(options, request.raw, undefined);
+      await authenticate(options, request.raw, open.has(pathOf(request.url)) ? 'none' : undefined);
+      if (options.bodyFirst && options.microversions && arrival) arrival.version = negotiate(options.microversions, request.headers);
     } catch (cause) {
       return answerError(options, request.raw, reply, cause);
     }
-    const asked = { accept: request.headers.accept, origin: originOf(request.raw, options) };
     if (!options.dialect.noRoute) return answerError(options, request.raw, reply, routeNotFound({}));
-    const answer = options.dialect.noRoute({ ...asked, method: request.method, path: request.url });
+    const answer = options.dialect.noRoute({ ...errorRequest(options, request.raw), path: pathOf(request.url) });
     setCommonHeaders(options, reply, arrival?.requestId ?? newRequestId());
-    return reply.code(answer.status).headers(answer.headers).send(answer.body);
+    if (arrival?.version) setVersionHeaders(options, reply, arrival.version);
+    return reply.code(answer.status).headers(answer.headers).send(Buffer.from(answer.body));
   });
 
   const grouped = groupByPath(options.routes);
+  /** Paths that no method asks a token for: a wrong method there is none of the token's business. */
+  const open = new Set<string>();
+  if (options.bodyFirst)
+    for (const [key, route] of Object.entries(options.routes)) if (route.auth === 'none') open.add(key.slice(key.indexOf(' ') + 1));
   for (const [key, variants] of grouped) {
     const [method, path] = key.split(' ') as [Method, string];
     const urls = options.optionalPrefix && path !== '/' ? [path, `${options.optionalPrefix}${path}`] : [path];
@@ -147,8 +155,8 @@ export async function createApp<P>(options: AppOptions<P>): Promise<App> {
       app.route({
         method,
         url,
-        // The token is looked at before the body is read, as every OpenStack service does.
-        onRequest: async (request, reply) => {
+        // The token is looked at before the body is read, as nearly every OpenStack service does.
+        [options.bodyFirst ? 'preHandler' : 'onRequest']: async (request: FastifyRequest, reply: FastifyReply) => {
           try {
             const caller = await authenticate(options, request.raw, variants[0]?.route.auth);
             callers.set(request.raw, caller);
@@ -202,7 +210,7 @@ function groupByPath<P>(routes: RouteTable<P>): Map<string, Variant<P>[]> {
   const grouped = new Map<string, Variant<P>[]>();
   for (const [key, route] of Object.entries(routes)) {
     const [place, word] = key.split('#') as [string, string | undefined];
-    const [method, path] = place.trim().split(' ') as [string, string];
+    const [method, path] = place.trim().split(/ +/) as [string, string]; // a second blank sets apart variants of one path
     if (!METHODS.includes(method) || !path?.startsWith('/')) throw new Error(`route "${key}" is not "METHOD /path"`);
     const group = grouped.get(`${method} ${path}`) ?? [];
     group.push({ word, route });
@@ -219,7 +227,7 @@ async function authenticate<P>(options: AppOptions<P>, request: IncomingMessage,
     throw notAuthenticated({});
   }
   try {
-    return await options.checkToken(token);
+    return await options.checkToken(token, request.headers);
   } catch (cause) {
     if (auth === 'optional' && cause instanceof CloudError && cause.kind === 'unauthorized') return nobody;
     throw cause;
@@ -312,6 +320,7 @@ function choose<P>(variants: readonly Variant<P>[], version: Version, request: F
   if (!worded) {
     const found = variants.find(({ route }) => lives(route));
     if (!found) throw notInVersion(version, variants);
+    if (found.route.rawBody) return { route: found.route, body: request.body instanceof Buffer ? request.body : Buffer.alloc(0) };
     const wantsBody = found.route.body !== undefined && !found.route.stream;
     return { route: found.route, body: wantsBody ? readBody(request) : undefined };
   }
@@ -413,7 +422,7 @@ function setVersionHeaders<P>(options: AppOptions<P>, reply: FastifyReply, versi
   if (!micro) return;
   reply.header('openstack-api-version', `${micro.service} ${version}`);
   if (micro.legacyHeader) reply.header(micro.legacyHeader, version);
-  reply.header('vary', ['OpenStack-API-Version', ...(micro.legacyHeader ? [micro.legacyHeader] : [])]);
+  reply.header('vary', [micro.vary ?? 'OpenStack-API-Version', ...(micro.legacyHeader ? [micro.legacyHeader] : [])]);
 }
 
 function send<P>(options: AppOptions<P>, reply: FastifyReply, answer: Reply, version: Version, legacy: boolean, requestId: string) {
@@ -421,6 +430,10 @@ function send<P>(options: AppOptions<P>, reply: FastifyReply, answer: Reply, ver
   if (!legacy) setVersionHeaders(options, reply, version);
   reply.code(answer.status);
   const headers = answer.headers ?? {};
+  if (headers['content-type'] === '') {
+    const { 'content-type': _none, ...others } = headers;
+    return reply.headers(others).send(undefined);
+  }
   if (!headers['content-type'] && answer.status !== 204) reply.header('content-type', 'application/json');
   reply.headers(headers);
   if (answer.raw !== undefined) {
@@ -452,11 +465,20 @@ async function answerError<P>(options: AppOptions<P>, request: IncomingMessage, 
   setCommonHeaders(options, reply, requestId);
   if (arrival?.version) setVersionHeaders(options, reply, arrival.version);
   if (error.code === 'version.not_supported') setVersionHeaders(options, reply, error.params.version as Version); // 406 echoes the asked one
-  const answer = options.dialect.fault(error, status, { accept: request.headers.accept, origin: originOf(request, options) });
+  const answer = options.dialect.fault(error, status, errorRequest(options, request));
   reply.code(status).headers(answer.headers);
   if (!request.complete) reply.header('connection', 'close'); // the rest of an unread body must not be taken for a request
   return reply.send(Buffer.from(answer.body));
 }
+
+const pathOf = (url: string) => url.split('?', 1)[0] ?? '/';
+const errorRequest = <P>(options: AppOptions<P>, request: IncomingMessage): ErrorRequest => ({
+  method: request.method ?? 'GET',
+  accept: request.headers.accept,
+  origin: originOf(request, options),
+  requestId: arrivals.get(request)?.requestId ?? newRequestId(),
+  version: arrivals.get(request)?.version,
+});
 
 function asCloudError(cause: unknown, requestId: string): CloudError {
   if (cause instanceof CloudError) return cause;

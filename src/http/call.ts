@@ -48,6 +48,7 @@ export interface Reply {
   readonly body?: unknown;
   /** Bytes sent as they are; name their Content-Type in `headers` (JSON when absent). */
   readonly raw?: Buffer | string | Readable;
+  /** An empty content-type: no body and no such header either. */
   readonly headers?: Readonly<Record<string, string | string[]>>;
 }
 
@@ -70,6 +71,8 @@ export interface Route<P = never> {
   readonly until?: Version;
   /** The body is not read: the handler takes it from `call.request` as a stream. */
   readonly stream?: true;
+  /** `call.body` is the body's bytes as they came, read to its end: for handlers with their own words for what is wrong with it. */
+  readonly rawBody?: true;
 }
 /** `METHOD /path/:param`, with `#word` behind it for a body's only key (`POST /servers/:id/action#os-start`). */
 export type RouteTable<P> = Readonly<Record<string, Route<P>>>;

@@ -31,8 +31,10 @@ export async function openFrontDoor(options: { apps: readonly App[]; plain: Plai
       response.writeHead(404, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
     },
   );
-  server.on('clientError', (_cause, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+  server.on('clientError', (cause, socket) => {
+    const why = 'code' in cause && cause.code === 'HPE_INVALID_CONTENT_LENGTH' ? 'content-length header must be an integer' : '';
+    const head = `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: ${why.length}\r\nconnection: close\r\n\r\n`;
+    if (socket.writable) socket.end(`${head}${why}`);
     else socket.destroy();
   });
   await new Promise<void>((resolve, reject) => {

@@ -9,6 +9,10 @@ export interface Microversions {
   readonly min: Version;
   readonly max: Version;
   readonly legacyHeader?: string;
+  /** How the header that names the version is spelt in `Vary`. */
+  readonly vary?: string;
+  /** What counts as a version at all; what does not is a 400. By default: what could be one of ours. */
+  readonly form?: RegExp;
   /** All of them, oldest first. */
   readonly all: readonly Version[];
 }
@@ -20,11 +24,12 @@ export function negotiate(micro: Microversions, headers: IncomingHttpHeaders): V
   const asked = fromStandard(micro, headers) ?? fromLegacy(micro, headers);
   if (asked === undefined) return micro.min;
   if (asked === 'latest') return micro.max;
-  if (!FORM.test(asked)) {
+  if (!(micro.form ?? FORM).test(asked)) {
     throw new CloudError(
       'version.malformed',
       'invalid',
       `API Version String ${asked.slice(0, 50)} is of invalid format. Must be of format MajorNum.MinorNum.`,
+      { version: asked.slice(0, 50) },
     );
   }
   const version = asked as Version;

@@ -10,6 +10,8 @@ import { imagePolicy } from '../../src/services/image/policy.ts';
 import { routes as imageRoutes } from '../../src/services/image/routes.ts';
 import { networkPolicies } from '../../src/services/network/policy.ts';
 import { networkRoutes } from '../../src/services/network/routes.ts';
+import { placementRules } from '../../src/services/placement/policy.ts';
+import { placementRoutes } from '../../src/services/placement/routes.ts';
 import { volumePolicy } from '../../src/services/volume/policy.ts';
 import { volumeRoutes } from '../../src/services/volume/routes.ts';
 
@@ -22,6 +24,7 @@ const tables: readonly (readonly [string, RouteTable<never>, Readonly<Record<str
   ['image', imageRoutes, imagePolicy],
   ['network', networkRoutes, networkPolicies],
   ['volume', volumeRoutes, volumePolicy],
+  ['placement', placementRoutes, placementRules],
 ];
 for (const [name, routes, rules] of tables) {
   test(`each ${name} route asks for a token and names a rule that exists`, () => {

@@ -6,6 +6,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   create: async () => (await import('./create.ts')).benchCreate(),
   list: async () => (await import('./list.ts')).benchList(),
   api: async () => (await import('./api.ts')).benchApi(),
+  placement: async () => (await import('./placement.ts')).benchPlacement(),
   qemu: async () => (await import('./qemu.ts')).benchQemu(),
   scheduler: async () => (await import('./scheduler.ts')).benchScheduler(),
 };

@@ -12,8 +12,10 @@ before(async () => {
 });
 after(() => house.close());
 
+/** Thousands of requests: more than a test's usual minute on a busy machine. */
+const PATIENCE = { timeout: 300_000 };
 /** A stream without an end has a story of its own (test/stories/server-changes.test.ts). */
-const routes = Object.entries(computeRoutes).filter(([key]) => key !== 'GET /servers/changes');
+const routes = Object.entries(computeRoutes).filter(([key]) => key !== 'GET /servers/changes' && !key.includes(' /os-volumes_boot')); // another name of /servers
 const VERSIONS = ['2.1', '2.53', '2.104'];
 /** Values no field expects all of. */
 const ODD: readonly unknown[] = [
@@ -50,7 +52,7 @@ async function must(place: string, more: Parameters<ComputeHouse['ask']>[1], wha
   return answer;
 }
 
-test('every field of every body, spoiled in every way, at several versions', async () => {
+test('every field of every body, spoiled in every way, at several versions', PATIENCE, async () => {
   let asked = 0;
   for (const [key, route] of routes) {
     if (!route.body) continue;
@@ -66,7 +68,7 @@ test('every field of every body, spoiled in every way, at several versions', asy
   assert.ok(asked > 1000, `only ${asked} bodies were sent`);
 });
 
-test('odd path parts, queries and versions', async () => {
+test('odd path parts, queries and versions', PATIENCE, async () => {
   const parts = ['0', '-1', '1e99', '9'.repeat(30), 'x'.repeat(4000), '%', '\u0000', '\u{1f600}', "'", '..', 'null', 'a/b', '\ufffd', '٣'];
   const queries = [
     'limit=%ff',

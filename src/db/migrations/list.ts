@@ -8,6 +8,7 @@ import { computeNouns } from './0007-compute-nouns.ts';
 import { scheduler } from './0008-scheduler.ts';
 import { volume } from './0009-volume.ts';
 import { networkRouters } from './0010-network.ts';
+import { placementApi } from './0011-placement-api.ts';
 import { admin } from './0012-admin.ts';
 import { act } from './0013-act.ts';
 import { move } from './0014-move.ts';
@@ -27,6 +28,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0008-scheduler': scheduler,
   '0009-volume': volume,
   '0010-network': networkRouters,
+  '0011-placement-api': placementApi,
   '0012-admin': admin,
   '0013-act': act,
   '0014-move': move,

@@ -195,7 +195,7 @@ export interface HostFacts {
   readonly supportedInstances: readonly (readonly string[])[];
   readonly stats: Readonly<Record<string, unknown>>;
   readonly diskFreeGiB: number;
-  /** What the agent says its machine can: COMPUTE_IMAGE_TYPE_QCOW2, HW_CPU_X86_AVX ... */
+  /** What the agent says its machine can, and what the placement API says of it: COMPUTE_IMAGE_TYPE_QCOW2, HW_CPU_X86_AVX, CUSTOM_GOLD ... */
   readonly traits?: readonly string[];
   /** Builds that failed there since the last one that did not. */
   readonly failedBuilds?: number;
@@ -228,6 +228,13 @@ export async function listHostFacts(db: Query, hosts?: readonly string[]): Promi
     .selectAll()
     .$if(hosts !== undefined, (q) => q.where('provider_uuid', 'in', rows.length > 0 ? rows.map((row) => row.uuid) : ['']))
     .execute();
+  const given = await db
+    .selectFrom('provider_traits')
+    .selectAll()
+    .$if(hosts !== undefined, (q) => q.where('provider_uuid', 'in', rows.length > 0 ? rows.map((row) => row.uuid) : ['']))
+    .execute();
+  const traitsGiven = new Map<string, string[]>();
+  for (const { provider_uuid: uuid, trait } of given) traitsGiven.set(uuid, [...(traitsGiven.get(uuid) ?? []), trait]);
   const byProvider = new Map<string, Map<string, (typeof inventories)[number]>>();
   for (const row of inventories) {
     const own = byProvider.get(row.provider_uuid) ?? new Map();
@@ -254,7 +261,7 @@ export async function listHostFacts(db: Query, hosts?: readonly string[]): Promi
     supportedInstances: JSON.parse(row.supported_instances) as string[][], // written by insertHost and its like
     stats: JSON.parse(row.stats) as Record<string, unknown>,
     diskFreeGiB: row.disk_free_gib,
-    traits: JSON.parse(row.traits) as string[],
+    traits: [...new Set([...(JSON.parse(row.traits) as string[]), ...(traitsGiven.get(row.uuid) ?? [])])],
     failedBuilds: row.failed ?? 0,
     serviceCreatedAt: row.service_created_at,
     inventories: Object.fromEntries(claimClasses.map((name) => [name, inventoryOf(row.uuid, name)])) as HostFacts['inventories'], // one for each class

@@ -2,6 +2,7 @@ import type { Micros } from '../../../lib/clock.ts';
 import { type Amounts, type ClaimClass, claimClasses } from '../../../model/resources.ts';
 import type { Query } from '../../engine.ts';
 import { insertRows, met, prepared } from '../../prepared.ts';
+import { touch, touchClaimed } from './touches.ts';
 
 export interface Claim {
   /** uuid of the server. */
@@ -60,6 +61,7 @@ export async function claim(tx: Query, wish: Claim): Promise<ClaimClass | null> 
       used: wish.amounts[name],
     }));
     await insertRows(tx, 'allocations', rows);
+    await touchClaimed(tx, { uuid: wish.provider });
   }
   const consumer = { project_id: wish.projectId, user_id: wish.userId, generation: 1, consumer_type: 'INSTANCE', created_at: wish.at };
   await insertRows(tx, 'consumers', [{ uuid: wish.consumer, ...consumer }]);
@@ -95,6 +97,7 @@ export async function releaseClaim(tx: Query, consumer: string): Promise<Record<
   held.sort((a, b) => order(a.resource_class, b.resource_class) || order(a.provider_uuid, b.provider_uuid));
   for (const row of held) await giveBack(tx, row.provider_uuid, row.resource_class, row.used);
   await tx.deleteFrom('allocations').where('consumer_uuid', '=', consumer).execute();
+  for (const uuid of new Set(held.map((row) => row.provider_uuid))) await touch(tx, { uuid });
   const provider = held.at(-1)?.provider_uuid;
   return provider === undefined ? undefined : usedOf(tx, provider);
 }

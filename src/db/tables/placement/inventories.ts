@@ -57,7 +57,7 @@ export async function setInventories(
   }
   await tx
     .updateTable('resource_providers')
-    .set((eb) => ({ generation: eb('generation', '+', 1), updated_at: provider.at }))
+    .set((eb) => ({ generation: eb('generation', '+', 1), touches: eb('touches', '+', 1), updated_at: provider.at }))
     .where('uuid', '=', provider.uuid)
     .execute();
   return true;

@@ -9,6 +9,8 @@ export interface ResourceProvidersTable {
   parent_uuid: string | null;
   created_at: number;
   updated_at: number;
+  /** Rises with every change of the provider, of what it offers and of what is used of it: whoever keeps a copy sees by it what to read again. */
+  touches: Generated<number>;
 }
 export interface InventoriesTable {
   provider_uuid: string;
@@ -39,7 +41,38 @@ export interface ConsumersTable {
   created_at: number;
 }
 
+/** Custom traits; standard ones are in the program. */
+export interface TraitsTable {
+  id: Generated<number>;
+  name: string;
+  created_at: number;
+}
+/** Custom resource classes; standard ones are in the program. */
+export interface ResourceClassesTable {
+  id: Generated<number>;
+  name: string;
+  created_at: number;
+}
+export interface ProviderTraitsTable {
+  provider_uuid: string;
+  trait: string;
+}
+export interface ProviderAggregatesTable {
+  provider_uuid: string;
+  aggregate_uuid: string;
+}
+/** `tree`: rises when providers come, go or move, or their traits or aggregates change. */
+export interface PlacementMarksTable {
+  name: string;
+  version: number;
+}
+
 export interface PlacementTables {
+  traits: TraitsTable;
+  resource_classes: ResourceClassesTable;
+  provider_traits: ProviderTraitsTable;
+  provider_aggregates: ProviderAggregatesTable;
+  placement_marks: PlacementMarksTable;
   resource_providers: ResourceProvidersTable;
   inventories: InventoriesTable;
   allocations: AllocationsTable;
