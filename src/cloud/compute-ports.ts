@@ -91,7 +91,7 @@ export const consolePort =
     if (lines === null) return text;
     if (lines === 0) return '';
     const all = text.endsWith('\n') ? text.slice(0, -1).split('\n') : text.split('\n');
-    return all.slice(-lines).join('\n') + (text.endsWith('\n') ? '\n' : '');
+    return all.slice(-lines).join('\n'); // no line feed behind the last: clients count the pieces between line feeds
   };
 
 /** Numbers of a server's guest, asked of its agent. Throws conflict when the server has no host or the host does not answer, deedUnsupported. */

@@ -55,6 +55,8 @@ export interface AppOptions<P> {
   readonly optionalPrefix?: string;
   /** Refuses a call by its path parameters when the optional prefix was given; for compute: another project's id is a 400. */
   readonly checkPrefix?: (params: Readonly<Record<string, string>>, caller: Caller) => void;
+  /** A slash behind a path makes it another path, as for Nova; else it is ignored. */
+  readonly exactPaths?: true;
   readonly publicUrl?: string | undefined;
   /** Whether the mount itself, without a slash behind it, sends clients to the form with one. */
   readonly slashedRoot?: boolean;
@@ -90,7 +92,7 @@ export async function createApp<P>(options: AppOptions<P>): Promise<App> {
   const app: FastifyInstance = fastify({
     logger: false,
     bodyLimit: options.bodyLimit ?? 1_048_576,
-    routerOptions: { maxParamLength: 5000, ignoreTrailingSlash: true, ignoreDuplicateSlashes: false },
+    routerOptions: { maxParamLength: 5000, ignoreTrailingSlash: options.exactPaths !== true, ignoreDuplicateSlashes: false },
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     frameworkErrors: (error, request, reply) => {
@@ -135,12 +137,16 @@ export async function createApp<P>(options: AppOptions<P>): Promise<App> {
     } catch (cause) {
       return answerError(options, request.raw, reply, cause);
     }
+    return answerNoRoute(request, reply);
+  });
+  const answerNoRoute = (request: FastifyRequest, reply: FastifyReply) => {
+    const arrival = arrivals.get(request.raw);
     if (!options.dialect.noRoute) return answerError(options, request.raw, reply, routeNotFound({}));
     const answer = options.dialect.noRoute({ ...errorRequest(options, request.raw), path: pathOf(request.url) });
     setCommonHeaders(options, reply, arrival?.requestId ?? newRequestId());
     if (arrival?.version) setVersionHeaders(options, reply, arrival.version);
     return reply.code(answer.status).headers(answer.headers).send(Buffer.from(answer.body));
-  });
+  };
 
   const grouped = groupByPath(options.routes);
   /** Paths that no method asks a token for: a wrong method there is none of the token's business. */
@@ -165,7 +171,11 @@ export async function createApp<P>(options: AppOptions<P>): Promise<App> {
             return reply;
           }
         },
-        handler: (request, reply) => serve(options, variants, path, request, reply),
+        handler: (request, reply) =>
+          // The router takes '/things/' for '/things/:id' with an empty id.
+          options.exactPaths && Object.values(request.params as Record<string, string>).includes('')
+            ? answerNoRoute(request, reply)
+            : serve(options, variants, path, request, reply),
       });
     }
   }

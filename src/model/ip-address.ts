@@ -72,6 +72,12 @@ export function formatIp(version: 4 | 6, value: bigint): string {
   return `${parts.slice(0, best.at).join(':')}::${parts.slice(best.at + best.length).join(':')}`;
 }
 
+/** An address in its canonical form; what is none stays as it is. */
+export function canonicalIp(text: string): string {
+  const ip = parseIp(text);
+  return ip ? formatIp(ip.version, ip.value) : text;
+}
+
 /** Reads `address/prefix`; bits behind the prefix are cut off, as Neutron does. Undefined for anything else. */
 export function parseCidr(text: string): Cidr | undefined {
   const [address = '', prefixText = '', rest] = text.split('/');

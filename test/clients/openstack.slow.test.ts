@@ -29,6 +29,8 @@ async function client(program: string, words: readonly string[], rc = 'openrc-de
 const openstack = async (...words: string[]) => JSON.parse(await client('openstack', [...words, '-f', 'json']));
 const admin = async (...words: string[]) => JSON.parse(await client('openstack', [...words, '-f', 'json'], 'openrc'));
 const plain = (...words: string[]) => client('openstack', words);
+/** At a microversion. */
+const at = (version: string) => ['--os-compute-api-version', version];
 
 test('the stock openstack client walks a server through its life', { skip: requires('openstack-client'), timeout: 600_000 }, async () => {
   const token = await openstack('token', 'issue');
@@ -103,6 +105,94 @@ test('the stock openstack client walks a server through its life', { skip: requi
   assert.deepEqual(await openstack('port', 'list'), []);
   await plain('keypair', 'delete', 'k');
   await plain('image', 'delete', 'blob');
+});
+
+/** Waits until a server shows a status and nothing is being done to it. */
+async function becomes(name: string, status: string): Promise<void> {
+  let last = '';
+  await waitFor(
+    async () => {
+      const shown = await openstack('server', 'show', name);
+      last = `${shown.status}, ${shown['OS-EXT-STS:task_state']}`;
+      return shown.status === status && (shown['OS-EXT-STS:task_state'] ?? 'None') === 'None';
+    },
+    30_000,
+    () => `${name} is ${last}, not ${status}`,
+    200,
+  );
+}
+
+test('the stock openstack client does to a server what can be done', { skip: requires('openstack-client'), timeout: 600_000 }, async () => {
+  const image = (await openstack('image', 'list'))[0].Name;
+  const boot = ['--image', image, '--flavor', 'k1.nano', '--network', 'default'];
+  const { id } = await openstack(
+    'server',
+    'create',
+    ...boot,
+    '--description',
+    'mine',
+    '--config-drive',
+    'True',
+    '--wait',
+    'one',
+    ...at('2.90'),
+  );
+  for (const [word, status] of [
+    ['suspend', 'SUSPENDED'],
+    ['resume', 'ACTIVE'],
+    ['rescue', 'RESCUE'],
+    ['unrescue', 'ACTIVE'],
+    ['shelve', 'SHELVED_OFFLOADED'],
+    ['unshelve', 'ACTIVE'],
+  ] as const) {
+    await plain('server', word, 'one');
+    await becomes('one', status);
+  }
+  await plain('server', 'lock', '--reason', 'because', 'one', ...at('2.73'));
+  assert.equal((await openstack('server', 'show', 'one', ...at('2.73'))).locked_reason, 'because');
+  await plain('server', 'unlock', 'one');
+  await plain('server', 'rebuild', '--image', image, '--wait', 'one');
+  await plain('server', 'resize', '--flavor', 'm1.tiny', '--wait', 'one');
+  await plain('server', 'resize', 'confirm', 'one');
+  await becomes('one', 'ACTIVE');
+  await client('openstack', ['server', 'migrate', '--wait', id], 'openrc');
+  await plain('server', 'resize', 'revert', 'one');
+  await becomes('one', 'ACTIVE');
+  await client('openstack', ['server', 'migrate', '--live-migration', '--wait', id, ...at('2.30')], 'openrc');
+  await becomes('one', 'ACTIVE');
+
+  await plain('volume', 'create', '--size', '1', 'disk');
+  await waitFor(
+    async () => (await openstack('volume', 'show', 'disk')).status === 'available',
+    30_000,
+    () => 'the volume does not come',
+    200,
+  );
+  await plain('server', 'add', 'volume', 'one', 'disk', '--device', '/dev/vdb');
+  await waitFor(
+    async () => (await openstack('volume', 'show', 'disk')).status === 'in-use',
+    30_000,
+    () => 'the volume is not in use',
+    200,
+  );
+  assert.equal((await openstack('server', 'volume', 'list', 'one')).length, 1);
+  await plain('server', 'remove', 'volume', 'one', 'disk');
+  await plain('port', 'create', '--network', 'default', 'second');
+  await plain('server', 'add', 'port', 'one', 'second');
+  await waitFor(
+    async () => (await openstack('port', 'list', '--server', 'one')).length === 2,
+    30_000,
+    () => 'the port is not there',
+    200,
+  );
+  const events = await openstack('server', 'event', 'list', 'one');
+  assert.ok(events.length >= 15 && events.some((event: { Action: string }) => event.Action === 'live-migration'), JSON.stringify(events));
+  const shown = await openstack('server', 'event', 'show', 'one', events[0]['Request ID']);
+  assert.equal(shown.action, events[0].Action);
+  assert.ok((await admin('server', 'migration', 'list')).length >= 2);
+  assert.ok((await openstack('availability', 'zone', 'list', '--compute')).length >= 1);
+  await plain('server', 'delete', '--wait', 'one');
+  await plain('volume', 'delete', 'disk');
 });
 
 test('the stock nova client does the same in its own words', { skip: requires('nova-client'), timeout: 300_000 }, async () => {

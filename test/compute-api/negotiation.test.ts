@@ -120,6 +120,13 @@ test('paths that could be read in two ways are read in the right one', async () 
   assert.equal((await house.ask('GET /flavors/flavors', { as: 'demo' })).body.itemNotFound.message, 'Flavor flavors could not be found.');
 });
 
+test('a slash behind a path makes it another path; nothing has an empty id', async () => {
+  for (const path of ['/v2.1/servers', '/v2.1/flavors', '/v2.1/os-keypairs']) {
+    assert.equal((await house.ask(`GET ${path.slice('/v2.1'.length)}`)).status, 200, path);
+    assert.equal((await house.ask(`GET ${path.slice('/v2.1'.length)}/`)).status, 404, path);
+  }
+});
+
 test('version documents need no token', async () => {
   const { version } = (await house.ask('GET /v2.1/', { as: null })).body;
   assert.deepEqual([version.id, version.status, version.min_version, version.version], ['v2.1', 'CURRENT', '2.1', '2.104']);

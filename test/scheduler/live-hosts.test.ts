@@ -281,3 +281,17 @@ test('equal hosts in random order, or one of the best by chance, as the seed say
     assert.equal(firsts.size, 3);
   });
 });
+
+test('a service that was switched off takes nothing from that very moment on, before the feed tells of it', async () => {
+  await withHouse({}, async (house) => {
+    const next = async () => (await house.schedulers[0]!.select([request()], false))[0]!.hosts.map((one) => one.host).sort();
+    const all = await next();
+    assert.equal(all.length, 3);
+    const [off, ...others] = all;
+    await house.db.transaction(async (tx) => {
+      await tx.updateTable('services').set({ disabled: 1 }).where('host', '=', off!).execute();
+      await writeChange(tx, { noun: 'service', key: off!, what: 'updated', projectId: null, body: {}, at: 1 });
+    });
+    assert.deepEqual(await next(), others);
+  });
+});

@@ -68,6 +68,7 @@ export function createComputeApp(options: ComputeApiOptions): Promise<App> {
     dialect: computeDialect(options.identityUrl),
     log: options.log,
     microversions: computeMicroversions,
+    exactPaths: true,
     bodyLimit: BODY_LIMIT,
     optionalPrefix: PROJECT,
     checkPrefix: ({ project_id }, caller) => {

@@ -2,7 +2,7 @@ import type { Call, Reply } from '../../http/call.ts';
 import { one as lastOf } from '../../http/call.ts';
 import { CloudError, invalidInput } from '../../model/errors.ts';
 import { groupNotFound } from '../../model/errors-interfaces.ts';
-import { formatCidr, parseCidr } from '../../model/ip-address.ts';
+import { parseCidr } from '../../model/ip-address.ts';
 import { asked, type GroupJson, listOf, type NetworkingParts, one, type RuleJson, saying } from './networking.ts';
 import { isAdmin } from './server-find.ts';
 import { groupsById } from './server-security-groups.ts';
@@ -78,8 +78,9 @@ const numberIn = (value: unknown, name: string): number | null => {
 function ruleWish(rule: SecurityGroupRuleBody['security_group_rule'], parent: string) {
   const protocol = rule.ip_protocol === undefined || rule.ip_protocol === null ? null : String(rule.ip_protocol).toLowerCase();
   const [first, last] = [numberIn(rule.from_port, 'from_port'), numberIn(rule.to_port, 'to_port')];
-  const range = rule.cidr === undefined || rule.cidr === null || rule.cidr === '' ? null : parseCidr(String(rule.cidr));
-  if (range === undefined) throw invalidInput({ why: `Invalid cidr ${String(rule.cidr).slice(0, 60)}.` });
+  const cidr = rule.cidr === undefined || rule.cidr === null || rule.cidr === '' ? '0.0.0.0/0' : String(rule.cidr);
+  const range = parseCidr(cidr);
+  if (!range) throw invalidInput({ why: `Invalid cidr ${String(rule.cidr).slice(0, 60)}.` });
   if (protocol === null && first === null && !rule.group_id) throw invalidInput({ why: 'Not enough parameters to build a valid rule.' });
   if (protocol !== null && !['tcp', 'udp', 'icmp'].includes(protocol))
     throw invalidInput({ why: `Invalid IP protocol ${protocol.slice(0, 40)}.` });
@@ -89,11 +90,11 @@ function ruleWish(rule: SecurityGroupRuleBody['security_group_rule'], parent: st
   return {
     direction: 'ingress',
     security_group_id: parent,
-    ethertype: range?.version === 6 ? 'IPv6' : 'IPv4',
+    ethertype: range.version === 6 ? 'IPv6' : 'IPv4',
     protocol,
     port_range_min: ports(first),
     port_range_max: ports(last),
-    ...(rule.group_id ? { remote_group_id: rule.group_id } : { remote_ip_prefix: range ? formatCidr(range) : '0.0.0.0/0' }),
+    ...(rule.group_id ? { remote_group_id: rule.group_id } : { remote_ip_prefix: cidr }),
   };
 }
 

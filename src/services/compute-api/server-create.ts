@@ -4,6 +4,7 @@ import type { Call, Reply } from '../../http/call.ts';
 import { newUuid } from '../../lib/ids.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { serverNotFound } from '../../model/errors-compute.ts';
+import { canonicalIp } from '../../model/ip-address.ts';
 import { type BuildServerInput, JOBS_RING } from '../../model/jobs.ts';
 import { CELL_UUID, powerStates } from '../../model/server.ts';
 import { type Acceptance, type Accepted, accept, bodyHash, findKey, type Idempotency } from './accept.ts';
@@ -126,7 +127,7 @@ async function resolve(
       configDrive: isTrue(wish.config_drive) ? 'True' : '',
       availabilityZone: zone,
       accessIpV4: wish.accessIPv4 ?? null,
-      accessIpV6: wish.accessIPv6 ?? null,
+      accessIpV6: wish.accessIPv6 ? canonicalIp(wish.accessIPv6) : null,
       diskConfig: wish['OS-DCF:diskConfig'] ?? (disks.autoDiskConfig ? 'AUTO' : 'MANUAL'),
       rootDeviceName: disks.rootDeviceName,
       launchIndex: index,

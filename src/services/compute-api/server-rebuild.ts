@@ -6,6 +6,7 @@ import type { ServersTable } from '../../db/tables/compute/tables.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { rebuildImageUnknown, volumeReimageRefused } from '../../model/errors-acts.ts';
 import { serverNotFound } from '../../model/errors-compute.ts';
+import { canonicalIp } from '../../model/ip-address.ts';
 import type { RebuildServerInput } from '../../model/jobs.ts';
 import type { Server } from '../../model/server.ts';
 import { volumeBackedCanBeReimaged } from './server-behaviours.ts';
@@ -44,7 +45,7 @@ export async function rebuildServer(parts: ServerParts, call: Call<Rebuild>): Pr
     ...(wish.description === undefined ? {} : { description: wish.description }),
     ...(wish.metadata === undefined ? {} : { metadata: JSON.stringify(wish.metadata) }),
     ...(wish.accessIPv4 === undefined ? {} : { access_ip_v4: wish.accessIPv4 }),
-    ...(wish.accessIPv6 === undefined ? {} : { access_ip_v6: wish.accessIPv6 }),
+    ...(wish.accessIPv6 === undefined ? {} : { access_ip_v6: wish.accessIPv6 && canonicalIp(wish.accessIPv6) }),
     ...(wish['OS-DCF:diskConfig'] === undefined ? {} : { disk_config: wish['OS-DCF:diskConfig'] }),
     ...(wish.key_name === undefined ? {} : { key_name: key?.name ?? null, key_data: key?.publicKey ?? null }),
     ...(wish.user_data === undefined ? {} : { user_data: wish.user_data }),

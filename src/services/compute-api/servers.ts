@@ -3,6 +3,7 @@ import { quotaLimits, shareOf, takeQuota } from '../../db/tables/compute/quotas.
 import type { ServersTable } from '../../db/tables/compute/tables.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { pinRefused } from '../../model/errors-compute.ts';
+import { canonicalIp } from '../../model/ip-address.ts';
 import type { Server } from '../../model/server.ts';
 import { overQuota } from './accept.ts';
 import { dressOf, hostFacts, serverOf } from './server-find.ts';
@@ -27,7 +28,7 @@ export async function updateServer(parts: ServerParts, call: Call<ServerUpdate>)
     if (wish.name !== undefined) set.name = call.legacy ? wish.name.trim() : wish.name;
     if (wish.description !== undefined) set.description = wish.description;
     if (wish.accessIPv4 !== undefined) set.access_ip_v4 = wish.accessIPv4;
-    if (wish.accessIPv6 !== undefined) set.access_ip_v6 = wish.accessIPv6;
+    if (wish.accessIPv6 !== undefined) set.access_ip_v6 = wish.accessIPv6 && canonicalIp(wish.accessIPv6);
     if (wish['OS-DCF:diskConfig'] !== undefined) set.disk_config = wish['OS-DCF:diskConfig'];
     if (wish.hostname !== undefined) set.hostname = wish.hostname;
     const pin = wish.pinned_availability_zone;

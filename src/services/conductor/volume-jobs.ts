@@ -35,13 +35,17 @@ async function end(
   });
 }
 
-/** Joins the volume to the server's host. A server without a host gets it there when it has one again. */
+/** Joins the volume to the server's host. A server without a host gets it there when it has one again; the volume is in use from now on all the same. */
 const connect: Step<'attach-volume'> = {
   name: 'connect',
   async do(run) {
     const { parts, server } = run;
     const row = await deviceOf(run);
-    if (!row?.attachment_id || server.host === null) return 'finished';
+    if (!row?.attachment_id) return 'finished';
+    if (server.host === null) {
+      await parts.volumes.complete(row.attachment_id);
+      return 'finished';
+    }
     const connection = await parts.volumes.connect(row.attachment_id, connectorOf(server.host, row.device_name));
     const volume = await parts.volumes.show(row.volume_id ?? '');
     run.point('connect', 'middle');

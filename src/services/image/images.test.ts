@@ -235,6 +235,8 @@ describe('images over HTTP', () => {
     }
     assert.deepEqual((await house.ask('ann', 'GET', '/v2/info/import')).body['import-methods'].value, []);
     assert.equal((await house.ask('ann', 'GET', '/v2/info/stores')).status, 404);
+    assert.deepEqual((await house.ask('ann', 'GET', `/v2/images/${id}/tasks`)).body, { tasks: [] });
+    assert.equal((await house.ask('bob', 'GET', `/v2/images/${id}/tasks`)).status, 404);
     assert.equal((await house.ask('ann', 'GET', `/v2/images/${id}`)).body.status, 'queued');
   });
 

@@ -6,7 +6,7 @@ import { downloadImage, uploadImage } from './image-data.ts';
 import { createImage, listAll, patchImage, removeImage, showImage } from './images.ts';
 import { addMember, decideMember, listMembers, removeMember, showMember } from './members.ts';
 import { schema } from './schemas.ts';
-import { act, addTag, removeTag } from './tags-and-actions.ts';
+import { act, addTag, listImageTasks, removeTag } from './tags-and-actions.ts';
 import { chooseVersion, showVersions } from './versions.ts';
 
 // Image bodies are checked field by field (image-fields.ts): which field is refused how (400, 403) depends on its name.
@@ -24,6 +24,7 @@ export const routes = {
   'GET /v2/images/:id/file': { run: downloadImage, policy: 'download_image', policyOn: 'object' },
   'HEAD /v2/images/:id/file': { run: downloadImage, policy: 'download_image', policyOn: 'object' },
   'PUT /v2/images/:id/file': { run: uploadImage, stream: true, policy: 'upload_image', policyOn: 'object' },
+  'GET /v2/images/:id/tasks': { run: listImageTasks, policy: 'get_image', policyOn: 'object' },
   'PUT /v2/images/:id/stage': { run: stageImage, stream: true, policy: 'none' },
   'POST /v2/images/:id/import': { run: importImage, body: json, policy: 'modify_image', policyOn: 'object' },
   'PUT /v2/images/:id/tags/:tag': { run: addTag, policy: 'modify_image', policyOn: 'object' },

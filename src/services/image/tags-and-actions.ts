@@ -5,6 +5,13 @@ import type { Image, ImageStatus } from '../../model/image.ts';
 import { type ImageParts, seenImage } from './find-image.ts';
 import { mustBeTag, mustBeWithinLimits } from './image-fields.ts';
 
+/** What is being done to an image behind a request: nothing ever, data comes and goes within requests here. */
+export async function listImageTasks(parts: ImageParts, call: Call): Promise<Reply> {
+  const { target } = await seenImage(parts, call);
+  call.allow(target);
+  return { status: 200, body: { tasks: [] } };
+}
+
 /** Adds a tag; fine when it is there. */
 export function addTag(parts: ImageParts, call: Call): Promise<Reply> {
   const tag = mustBeTag(call.params.tag);

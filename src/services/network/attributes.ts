@@ -70,13 +70,20 @@ export const ip: Reader<string> = (value, name) => {
   return formatIp(address.version, address.value);
 };
 /** A network; bits behind the prefix are cut, a bare address is a network of one. */
-export const cidr: Reader<string> = (value, name) => {
+export const cidr: Reader<string> = (value, name) => formatCidr(readCidr(value, name).read);
+/** The same with its bits behind the prefix kept, as rules show them. */
+export const cidrAsGiven: Reader<string> = (value, name) => {
+  const { ip, read } = readCidr(value, name);
+  return `${formatIp(ip.version, ip.value)}/${read.prefix}`;
+};
+function readCidr(value: unknown, name: string) {
   const given = typeof value === 'string' && value.length <= 64 ? value : '';
   const alone = parseIp(given);
   const read = parseCidr(alone ? `${given}/${alone.version === 4 ? 32 : 128}` : given);
-  if (!read) throw refuse(name, `'${show(value)}' is not a valid IP subnet`);
-  return formatCidr(read);
-};
+  const ip = parseIp(given.split('/')[0] ?? '');
+  if (!read || !ip) throw refuse(name, `'${show(value)}' is not a valid IP subnet`);
+  return { read, ip };
+}
 const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
 export const mac: Reader<string> = (value, name) => {
   const given = typeof value === 'string' ? value.toLowerCase().replaceAll('-', ':') : '';

@@ -257,6 +257,8 @@ describe('the networking API', () => {
     assert.equal(ssh.status, 201, JSON.stringify(ssh.body));
     const again = await rule({ protocol: 6, port_range_min: '22', port_range_max: 22, remote_ip_prefix: '10.1.2.3/8' });
     isFault(again, 409, 'SecurityGroupRuleExists');
+    const odd = (await rule({ protocol: 'udp', remote_ip_prefix: '10.2.3.124/24' })).body.security_group_rule;
+    assert.deepEqual([odd.remote_ip_prefix, odd.normalized_cidr], ['10.2.3.124/24', '10.2.3.0/24']);
     assert.ok(again.body.NeutronError.message.includes(ssh.body.security_group_rule.id));
     isFault(await rule({ protocol: 'tcp', port_range_min: 30, port_range_max: 22 }), 400, 'SecurityGroupInvalidPortRange');
     isFault(await rule({ port_range_min: 22, port_range_max: 22 }), 400, 'SecurityGroupProtocolRequiredWithPorts');

@@ -10,7 +10,7 @@ import { formatCidr, parseCidr } from '../../model/ip-address.ts';
 import { commonView, elevated, must, mustSee, ownerOf } from './access.ts';
 import {
   atCreate,
-  cidr,
+  cidrAsGiven,
   int,
   needed,
   objectsIn,
@@ -70,7 +70,7 @@ const attributes = {
   protocol: atCreate(protocol),
   port_range_min: atCreate(orNull(int(-1, 65_535))),
   port_range_max: atCreate(orNull(int(-1, 65_535))),
-  remote_ip_prefix: atCreate(orNull(cidr)),
+  remote_ip_prefix: atCreate(orNull(cidrAsGiven)),
   remote_group_id: atCreate(orNull(uuid)),
   description: atCreate(orNull(text())),
   project_id: atCreate(text()),
@@ -140,7 +140,7 @@ export function newRuleRow(projectId: string, group: string, wish: Omit<Wish, 's
     number === 58 || (number === 1 && kind === 'IPv6') ? 'icmp6' : (number ?? ''),
     min ?? '',
     max ?? '',
-    prefix ?? '',
+    prefix === null ? '' : normalized(prefix),
     remoteGroup ?? '',
   ].join('|');
   return {

@@ -44,6 +44,8 @@ export interface HostMemory {
   follow(): Promise<void>;
   /** Reads every number anew, past the feed: before anything is refused. */
   refresh(): Promise<void>;
+  /** Whether an operator did something to services or aggregates that is not in here yet: what was answered to them holds for the very next choice. */
+  hasOperatorNews(): Promise<boolean>;
   /** Which services are enabled and alive: that is not in the feed. */
   readServices(): Promise<void>;
   /** Counts a choice in; with the wish also what it takes of cells and devices. */
@@ -245,6 +247,16 @@ export function createHostMemory(parts: {
       for (const { noun, key, what } of news) if (noun === 'server' && (what === 'deleted' || what === 'build-failed')) forget(key);
       put(await read(stale(news, () => false)));
       await memory.readServices();
+    },
+    async hasOperatorNews() {
+      const news = await db
+        .selectFrom('changes')
+        .select('id')
+        .where('noun', 'in', ['service', 'aggregate'])
+        .where((eb) => eb.or([eb('seq', 'is', null), eb('seq', '>', cursor)]))
+        .limit(1)
+        .executeTakeFirst();
+      return news !== undefined;
     },
     async readServices() {
       const rows = await db

@@ -194,7 +194,7 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
     return { answers, ...shown! };
   };
   const select = async (requests: readonly HostRequest[], fresh: boolean) => {
-    if (fresh) await refresh();
+    if (fresh || (await memory.hasOperatorNews())) await refresh();
     const answers: HostAnswer[] = [];
     for (const request of requests) answers.push(await decide(request, fresh));
     return answers;

@@ -14,11 +14,11 @@ import {
   volumeSnapshotInvalid,
 } from '../../model/errors-volume.ts';
 import type { Image } from '../../model/image.ts';
-import { DEFAULT_TYPE, isMultiattach, projectOf, seenSnapshot, seenType, seenVolume } from './find.ts';
+import { DEFAULT_TYPE, isMultiattach, projectOf, readFlag, seenSnapshot, seenType, seenVolume } from './find.ts';
 import type { VolumeParts } from './parts.ts';
 import type { VolumeCreate } from './shapes.ts';
 import { GIB } from './store.ts';
-import { volumeViews } from './views.ts';
+import { acceptedVolumeView } from './views.ts';
 
 type Wish = VolumeCreate['volume'];
 /** What a new volume begins as. */
@@ -53,7 +53,7 @@ export async function createVolume(parts: VolumeParts, call: Call<VolumeCreate>)
   const header = call.headers['idempotency-key'];
   const key = typeof header === 'string' && header !== '' ? `${project}/${header.slice(0, 200)}` : null;
   const before = key === null ? undefined : await byKey(parts, key);
-  if (before) return { status: 202, body: { volume: (await volumeViews(parts, call, [sameAs(before, wish)]))[0] } };
+  if (before) return { status: 202, body: { volume: await acceptedVolumeView(parts, call, sameAs(before, wish)) } };
 
   const source = await sourceOf(parts, call, wish);
   const size = sizeOf(wish, source);
@@ -82,7 +82,7 @@ export async function createVolume(parts: VolumeParts, call: Call<VolumeCreate>)
     migration_status: null,
     type_uuid: type.uuid,
     bootable: source.bootable ? 1 : 0,
-    multiattach: isMultiattach(type) ? 1 : 0,
+    multiattach: isMultiattach(type) || readFlag('multiattach', wish.multiattach ?? false) ? 1 : 0, // the flag: how it was asked for before types said it
     readonly: 0,
     availability_zone: source.zone ?? parts.zone,
     snapshot_uuid: source.snapshot,
@@ -101,11 +101,11 @@ export async function createVolume(parts: VolumeParts, call: Call<VolumeCreate>)
   } catch (cause) {
     const other = key !== null && isUniqueViolation(cause) ? await byKey(parts, key) : undefined;
     if (!other) throw cause;
-    return { status: 202, body: { volume: (await volumeViews(parts, call, [sameAs(other, wish)]))[0] } };
+    return { status: 202, body: { volume: await acceptedVolumeView(parts, call, sameAs(other, wish)) } };
   }
   parts.tasks.begin(task);
   const made = await findVolume(db.read, uuid);
-  return { status: 202, body: { volume: (await volumeViews(parts, call, [{ ...row, id: made?.id ?? 0 }]))[0] } };
+  return { status: 202, body: { volume: await acceptedVolumeView(parts, call, { ...row, id: made?.id ?? 0 }) } };
 }
 
 const byKey = ({ db }: VolumeParts, key: string) =>

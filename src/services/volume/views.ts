@@ -94,6 +94,19 @@ export async function volumeViews(parts: VolumeParts, call: Call, rows: readonly
   return rows.map((row) => volumeView(parts, call, row, byVolume.get(row.uuid) ?? [], nameOf.get(row.type_uuid) ?? null));
 }
 
+const SHOWN_ONLY = new Set([
+  'os-vol-tenant-attr:tenant_id',
+  'os-vol-host-attr:host',
+  'os-vol-mig-status-attr:migstat',
+  'os-vol-mig-status-attr:name_id',
+  'volume_image_metadata',
+]);
+/** A volume as creating and changing it answer: without what extensions put beside one that is shown or listed. */
+export async function acceptedVolumeView(parts: VolumeParts, call: Call, row: VolumeRow) {
+  const [view] = await volumeViews(parts, call, [row]);
+  return Object.fromEntries(Object.entries(view ?? {}).filter(([key]) => !SHOWN_ONLY.has(key)));
+}
+
 /** Spec: block storage api-ref "Show a snapshot's details". */
 export const snapshotView = (row: SnapshotRow, detail = true) => ({
   id: row.uuid,

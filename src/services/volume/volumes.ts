@@ -7,7 +7,7 @@ import { flagIn, projectOf, seenVolume } from './find.ts';
 import { type Listing, listRows, TIMES } from './list.ts';
 import type { VolumeParts } from './parts.ts';
 import type { Renaming } from './shapes.ts';
-import { volumeSummary, volumeViews } from './views.ts';
+import { acceptedVolumeView, volumeSummary, volumeViews } from './views.ts';
 
 const listing = (path: string): Listing => ({
   table: 'volumes',
@@ -94,7 +94,7 @@ export async function updateVolume(parts: VolumeParts, call: Call<{ volume: Rena
   );
   const after = await findVolume(parts.db.read, row.uuid);
   if (!after) throw volumeNotFound({ id: row.uuid });
-  return { status: 200, body: { volume: (await volumeViews(parts, call, [after]))[0] } };
+  return { status: 200, body: { volume: await acceptedVolumeView(parts, call, after) } };
 }
 
 /** What a body changes of names. Throws invalidInput (400) when it changes nothing. */

@@ -182,7 +182,7 @@ test('update changes what it names; a pin only where the server is', async () =>
     name: 'db',
     description: null,
     accessIPv4: '1.2.3.4',
-    accessIPv6: 'fe80::1',
+    accessIPv6: 'fe80:0:0:0:0:0:0:1',
     hostname: 'db.example.com',
     'OS-DCF:diskConfig': 'AUTO',
   });
