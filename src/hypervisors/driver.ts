@@ -210,15 +210,15 @@ export interface GuestDiagnostics {
   readonly cpus: readonly { readonly id: number; readonly time: number | null; readonly utilisation: number | null }[];
   readonly nics: readonly {
     readonly mac: string;
-    readonly rxOctets: number;
-    readonly rxErrors: number;
-    readonly rxDrop: number;
-    readonly rxPackets: number;
+    readonly rxOctets: number | null;
+    readonly rxErrors: number | null;
+    readonly rxDrop: number | null;
+    readonly rxPackets: number | null;
     readonly rxRate: number | null;
-    readonly txOctets: number;
-    readonly txErrors: number;
-    readonly txDrop: number;
-    readonly txPackets: number;
+    readonly txOctets: number | null;
+    readonly txErrors: number | null;
+    readonly txDrop: number | null;
+    readonly txPackets: number | null;
     readonly txRate: number | null;
   }[];
   readonly disks: readonly {

@@ -3,7 +3,16 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Driver, GuestEvent, GuestSpec, ImageRef } from '../../src/hypervisors/driver.ts';
+import type {
+  Driver,
+  GuestEvent,
+  GuestNic,
+  GuestSpec,
+  GuestVolume,
+  ImageRef,
+  MoveProgress,
+  RescueSpec,
+} from '../../src/hypervisors/driver.ts';
 import { newUuid } from '../../src/lib/ids.ts';
 import { CloudError } from '../../src/model/errors.ts';
 
@@ -23,6 +32,10 @@ export interface DriverUnderTest {
   files(): Promise<readonly string[]>;
   /** A sentence of the guest that its console is sure to tell. */
   consoleTells(guest: GuestSpec): RegExp;
+  /** A new volume of 1 MiB on this host, and how many bytes it has. */
+  volume(): Promise<{ readonly volume: GuestVolume; sizeBytes(): Promise<number> }>;
+  /** Another started driver of the same type with a state of its own, as on a second host; the same one each time. */
+  other(): Promise<Driver>;
   /** Ends guests that still run and removes the state. */
   close(): Promise<void>;
 }
@@ -41,6 +54,25 @@ export const testImage = (bytes: Buffer, more: Partial<ImageRef> = {}): TestImag
     hashValue: createHash('sha512').update(bytes).digest('hex'),
     ...more,
   },
+});
+
+export const testVolume = (connection: Readonly<Record<string, unknown>>): GuestVolume => ({
+  volumeId: newUuid(),
+  device: '/dev/vdb',
+  bus: null,
+  readOnly: false,
+  bootIndex: null,
+  tag: null,
+  sizeGiB: 1,
+  connection,
+});
+const testNic = (address: string): GuestNic => ({
+  portId: newUuid(),
+  networkId: newUuid(),
+  mac: `fa:16:3e:00:01:${address.split('.').at(-1)?.padStart(2, '0')}`,
+  mtu: 1500,
+  addresses: [{ address, cidr: '172.24.0.0/16', gateway: '172.24.0.1' }],
+  nameServers: [],
 });
 
 let serial = 0;
@@ -398,6 +430,236 @@ export function driverContract(name: string, make: () => Promise<DriverUnderTest
         await next.removeDisks(guest.uuid);
       }
       assert.deepEqual(await next.guests(), []);
+    });
+
+    const powerOf = async (t: DriverUnderTest, guest: GuestSpec) => (await t.driver.guest(guest.uuid))?.power;
+
+    promise('pause and unpause, each twice, and over a restart; what is off is not paused; none of it is an event', async (t) => {
+      const guest = await built(t);
+      const events = stopped(t.driver, guest.uuid);
+      await t.driver.pause(guest.uuid);
+      await t.driver.pause(guest.uuid);
+      assert.equal(await powerOf(t, guest), 'paused');
+      const before = await t.driver.guest(guest.uuid);
+      await t.restart();
+      assert.deepEqual(await t.driver.guest(guest.uuid), before);
+      await t.driver.unpause(guest.uuid);
+      await t.driver.unpause(guest.uuid);
+      assert.equal(await powerOf(t, guest), 'running');
+      await t.driver.crashDump(guest.uuid);
+      await t.driver.powerOff(guest.uuid, 0);
+      await assert.rejects(t.driver.pause(guest.uuid), isError('guest.hypervisor_failed'));
+      assert.equal(await powerOf(t, guest), 'shutdown');
+      assert.deepEqual(events, []);
+      await assert.rejects(t.driver.pause(newUuid()), isError('guest.not_found'));
+    });
+
+    promise('suspend, over a restart, and resume; twice each; off and destroy take the memory with them', async (t) => {
+      const guest = await built(t);
+      const events = stopped(t.driver, guest.uuid);
+      const before = await t.files();
+      for (const wake of [() => t.driver.resume(guest), () => t.driver.powerOn(guest)]) {
+        await t.driver.suspend(guest.uuid);
+        await t.driver.suspend(guest.uuid);
+        const seen = await t.driver.guest(guest.uuid);
+        assert.deepEqual([seen?.power, seen?.pid], ['suspended', null]);
+        await t.restart();
+        assert.deepEqual(await t.driver.guest(guest.uuid), seen);
+        await wake();
+        await wake();
+        assert.equal(await powerOf(t, guest), 'running');
+        assert.deepEqual(await t.files(), before);
+      }
+      await t.driver.pause(guest.uuid);
+      await t.driver.suspend(guest.uuid);
+      await t.driver.reboot(guest, 'hard', 0);
+      assert.equal(await powerOf(t, guest), 'running');
+      await t.driver.suspend(guest.uuid);
+      await t.driver.powerOff(guest.uuid, 0);
+      assert.equal(await powerOf(t, guest), 'shutdown');
+      await t.driver.powerOn(guest);
+      await t.driver.suspend(guest.uuid);
+      await t.driver.destroy(guest.uuid);
+      await t.driver.spawn(guest);
+      assert.equal(await powerOf(t, guest), 'running');
+      assert.deepEqual(events, []);
+    });
+
+    promise('diagnostics tell what is known, running and off', async (t) => {
+      const guest = await built(t, { nics: [testNic('172.24.0.9')] });
+      const numbers = await t.driver.diagnostics(guest.uuid);
+      assert.deepEqual([numbers.state, numbers.cpus.length, numbers.nics[0]?.mac], ['running', 1, guest.nics[0]?.mac]);
+      assert.deepEqual([numbers.memoryMaxMiB, numbers.configDrive, numbers.disks.length], [64, false, 1]);
+      await t.driver.powerOff(guest.uuid, 0);
+      assert.equal((await t.driver.diagnostics(guest.uuid)).state, 'shutdown');
+      await assert.rejects(t.driver.diagnostics(newUuid()), isError('guest.not_found'));
+    });
+
+    promise('a snapshot while it runs and while it is off: what was told is what comes, and discard leaves nothing', async (t) => {
+      const guest = await built(t);
+      const before = await t.files();
+      for (const off of [false, true]) {
+        if (off) await t.driver.powerOff(guest.uuid, 0);
+        const files = await t.files();
+        const copy = await t.driver.snapshot(guest.uuid, never());
+        let bytes = 0;
+        for await (const chunk of await copy.open()) bytes += chunk.length;
+        assert.equal(bytes, copy.sizeBytes);
+        await copy.discard();
+        await copy.discard();
+        assert.deepEqual(await t.files(), files);
+        assert.equal(await powerOf(t, guest), off ? 'shutdown' : 'running');
+      }
+      await assert.rejects(t.driver.snapshot(newUuid(), never()), isError('guest.not_found'));
+      await t.driver.powerOn(guest);
+      assert.deepEqual(await t.files(), before);
+    });
+
+    promise('disks grow while the guest is off, twice the same, and it starts with them', async (t) => {
+      const guest = await built(t);
+      await t.driver.powerOff(guest.uuid, 0);
+      const grown = { ...guest, rootGiB: 2, ephemeralGiB: 1, swapMiB: 8 };
+      await t.driver.resizeDisks(grown);
+      await t.driver.resizeDisks(grown);
+      await t.driver.resizeDisks(guest);
+      await t.driver.powerOn(grown);
+      assert.equal(await powerOf(t, guest), 'running');
+    });
+
+    promise('volumes come and go while it runs and while it is off, twice each, and it starts with those it has', async (t) => {
+      const guest = await built(t);
+      const [one, two] = [await t.volume(), await t.volume()];
+      const withOne = { ...guest, volumes: [one.volume] };
+      const both = { ...guest, volumes: [one.volume, two.volume] };
+      await t.driver.attachVolume(withOne, one.volume);
+      await t.driver.attachVolume(withOne, one.volume);
+      await t.restart();
+      await t.driver.attachVolume(both, two.volume);
+      await t.driver.detachVolume(withOne, two.volume.volumeId);
+      await t.driver.detachVolume(withOne, two.volume.volumeId);
+      await t.driver.extendVolume(withOne, one.volume.volumeId, 2);
+      await t.driver.powerOff(guest.uuid, 0);
+      await t.driver.attachVolume(both, two.volume);
+      await t.driver.detachVolume({ ...guest, volumes: [two.volume] }, one.volume.volumeId);
+      await t.driver.powerOn({ ...guest, volumes: [two.volume] });
+      assert.equal(await powerOf(t, guest), 'running');
+      await assert.rejects(t.driver.attachVolume({ ...both, uuid: newUuid() }, one.volume), isError('guest.not_found'));
+      await t.driver.removeDisks(guest.uuid);
+      assert.ok((await two.sizeBytes()) > 0, 'a volume outlives its guest');
+    });
+
+    promise('a guest without an image boots from its volume', async (t) => {
+      const { volume } = await t.volume();
+      const guest = testGuest(null, { volumes: [{ ...volume, bootIndex: 0 }] });
+      await t.driver.createDisks(guest);
+      await t.driver.spawn(guest);
+      await until(
+        'console',
+        () => consoleText(t.driver, guest.uuid),
+        (text) => t.consoleTells(guest).test(text),
+      );
+      await t.driver.destroy(guest.uuid);
+    });
+
+    promise('network cards come and go while it runs and while it is off, twice each', async (t) => {
+      const [first, second] = [testNic('172.24.0.9'), testNic('172.24.0.10')];
+      const guest = await built(t, { nics: [first] });
+      const both = { ...guest, nics: [first, second] };
+      await t.driver.attachNic(both, second);
+      await t.driver.attachNic(both, second);
+      await t.restart();
+      await t.driver.detachNic(guest, second.portId);
+      await t.driver.detachNic(guest, second.portId);
+      await t.driver.attachNic(both, second);
+      await t.driver.suspend(guest.uuid);
+      await t.driver.resume(both);
+      await t.driver.powerOff(guest.uuid, 0);
+      const only = { ...guest, nics: [second] };
+      await t.driver.detachNic(only, first.portId);
+      await t.driver.powerOn(only);
+      assert.equal(await powerOf(t, guest), 'running');
+    });
+
+    promise('rescue and back, twice each; a restart and a power cycle leave it in rescue', async (t) => {
+      const guest = await built(t);
+      const before = await t.files();
+      const rescue: RescueSpec = { image: t.image.ref, kernel: null, ramdisk: null, properties: {}, configDrive: null };
+      await t.driver.rescue(guest, rescue);
+      await t.driver.rescue(guest, rescue);
+      assert.equal(await powerOf(t, guest), 'running');
+      const seen = await t.driver.guest(guest.uuid);
+      await t.restart();
+      assert.deepEqual(await t.driver.guest(guest.uuid), seen);
+      await t.driver.powerOff(guest.uuid, 0);
+      await t.driver.powerOn(guest);
+      await t.driver.unrescue(guest);
+      await t.driver.unrescue(guest);
+      assert.equal(await powerOf(t, guest), 'running');
+      assert.deepEqual(await t.files(), before);
+    });
+
+    promise('disks of a guest that is off move to another host, offer and fetch twice; over a restart the offer holds', async (t) => {
+      const guest = await built(t, {
+        swapMiB: 8,
+        configDrive: { 'openstack/latest/meta_data.json': Buffer.from('{}').toString('base64') },
+      });
+      const other = await t.other();
+      const there = { ...guest, epoch: 2 };
+      await t.driver.powerOff(guest.uuid, 0);
+      await t.driver.offerDisks(guest.uuid);
+      const offer = await t.driver.offerDisks(guest.uuid);
+      assert.deepEqual(JSON.parse(JSON.stringify(offer)), offer, 'it crosses the bus');
+      await t.restart();
+      let last: MoveProgress | undefined;
+      for (let times = 0; times < 2; times++) {
+        await other.fetchDisks(there, offer, never(), (moved) => {
+          last = moved;
+        });
+        assert.equal(last?.diskRemaining, 0);
+      }
+      await t.driver.withdrawDisks(guest.uuid);
+      await t.driver.withdrawDisks(guest.uuid);
+      await t.driver.destroy(guest.uuid);
+      await t.driver.removeDisks(guest.uuid);
+      await other.spawn(there);
+      const seen = await other.guest(guest.uuid);
+      assert.deepEqual([seen?.power, seen?.epoch], ['running', 2]);
+      await assert.rejects(t.driver.offerDisks(newUuid()), isError('guest.not_found'));
+    });
+
+    promise('a running guest moves to another host and is no longer here; none of it is an event', async (t) => {
+      const guest = await built(t, { nics: [testNic('172.24.0.9')], swapMiB: 8 });
+      const { volume } = await t.volume();
+      const whole = { ...guest, volumes: [volume] };
+      await t.driver.attachVolume(whole, volume);
+      const events = stopped(t.driver, guest.uuid);
+      const other = await t.other();
+      await other.fetchImage(t.image.ref, stream(t.image), never());
+      const there = { ...whole, epoch: 2 };
+      await other.prepareIncoming(there);
+      const offer = await other.prepareIncoming(there);
+      let last: MoveProgress | undefined;
+      await t.driver.migrateLive(guest.uuid, offer, never(), (moved) => {
+        last = moved;
+      });
+      assert.equal(last?.memoryRemaining, 0);
+      assert.equal(await t.driver.guest(guest.uuid), undefined);
+      await other.powerOn(there);
+      assert.deepEqual([(await other.guest(guest.uuid))?.power, (await other.guest(guest.uuid))?.epoch], ['running', 2]);
+      await t.driver.removeDisks(guest.uuid);
+      await other.pause(guest.uuid);
+      await other.unpause(guest.uuid);
+      assert.deepEqual(events, []);
+    });
+
+    promise('a host that was told to expect a guest forgets it by destroy and removal', async (t) => {
+      const other = await t.other();
+      const guest = await built(t);
+      await other.prepareIncoming(guest);
+      await other.destroy(guest.uuid);
+      await other.removeDisks(guest.uuid);
+      assert.deepEqual(await other.guests(), []);
+      assert.equal(await powerOf(t, guest), 'running');
     });
 
     promise('spawn and destroy at the same time end in one of the two states', async (t) => {

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { driverContract, testGuest, testImage } from '../../../test/contracts/driver.ts';
+import { driverContract, testGuest, testImage, testVolume } from '../../../test/contracts/driver.ts';
 import { manualClock, systemClock } from '../../lib/clock.ts';
+import type { Driver } from '../driver.ts';
 import { createFakeDriver, type FakeDriverOptions } from './fake-driver.ts';
 
 const image = testImage(Buffer.alloc(4096, 'placeholder'));
@@ -17,6 +18,7 @@ for (const kept of [false, true]) {
     const make = () => createFakeDriver({ hostname: 'host-1', clock: systemClock, ...(kept ? { stateDir } : {}) });
     const driver = make();
     await driver.start();
+    let other: Driver | undefined;
     const t = {
       driver,
       image,
@@ -24,6 +26,13 @@ for (const kept of [false, true]) {
       crashing: { 'fake:crash': 'after-spawn' },
       crash: async () => {},
       files: async () => [],
+      async other() {
+        if (other) return other;
+        other = createFakeDriver({ hostname: 'host-2', clock: systemClock });
+        await other.start();
+        return other;
+      },
+      volume: async () => ({ volume: testVolume({}), sizeBytes: async () => 1 }),
       consoleTells: () => /login:/,
       async restart(between?: () => Promise<void>) {
         await t.driver.close();
@@ -34,6 +43,7 @@ for (const kept of [false, true]) {
       },
       async close() {
         await t.driver.close();
+        await other?.close();
         await rm(stateDir, { recursive: true });
       },
     };

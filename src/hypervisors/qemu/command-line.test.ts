@@ -9,6 +9,7 @@ import { type CommandLineParts, commandLine } from './command-line.ts';
 import { disksOf } from './disks.ts';
 import { guestPaths, shortSocketFolder } from './guest-paths.ts';
 import { planNetwork } from './network-plan.ts';
+import { freshSlots } from './slots.ts';
 
 const golden = fileURLToPath(new URL('../../../test/golden/qemu/command-lines.txt', import.meta.url));
 const image: ImageRef = { id: 'an-image', diskFormat: 'qcow2', sizeBytes: 1, hashAlgo: 'sha512', hashValue: 'f'.repeat(128) };
@@ -27,7 +28,17 @@ function argv(spec: GuestSpec, more: Partial<CommandLineParts> = {}): string[] {
   const paths = guestPaths('/state', spec.uuid);
   const forwards = [{ guestPort: 22, hostAddress: '127.0.0.1', hostPort: 40022 }];
   const disks = disksOf(spec, paths, '/state/images/base');
-  return commandLine({ spec, paths, disks, kernel: null, network: planNetwork(spec), acceleration: 'tcg', forwards, ...more });
+  return commandLine({
+    spec,
+    paths,
+    disks,
+    kernel: null,
+    network: planNetwork(spec),
+    slots: freshSlots(spec),
+    acceleration: 'tcg',
+    forwards,
+    ...more,
+  });
 }
 
 describe('command line', () => {
@@ -38,9 +49,9 @@ describe('command line', () => {
     });
     const cases: Record<string, string[]> = {
       'one card, metadata, forward': argv(guest({ nics: [one], metadataSocket: '/run/metadata.sock' })),
-      'direct kernel boot on KVM, 2 CPUs': argv(guest({ vcpus: 2, memoryMiB: 2048, kernelCommandLine: 'console=ttyS0' }), {
+      'direct kernel boot on KVM, 2 CPUs': argv(guest({ vcpus: 2, memoryMiB: 2048 }), {
         acceleration: 'kvm',
-        kernel: { file: '/state/images/kernel', initrd: '/state/images/initrd' },
+        kernel: { file: '/state/images/kernel', initrd: '/state/images/initrd', append: 'console=ttyS0' },
       }),
       'q35, ide, e1000, no screen, all disks, no card': argv(
         guest({

@@ -12,12 +12,17 @@ export interface GuestPaths {
   readonly pidFile: string;
   readonly consoleLog: string;
   readonly qemuLog: string;
+  /** The memory of a suspended guest; under this name it is whole. */
+  readonly memory: string;
   /** Sockets may lie in another folder: their paths have at most 107 bytes. */
   readonly socketFolder: string;
   readonly qmpSocket: string;
   readonly serialSocket: string;
   readonly vncSocket: string;
   readonly agentSocket: string;
+  /** Where memory goes out of QEMU or into it, and disks by NBD. */
+  readonly memorySocket: string;
+  readonly nbdSocket: string;
 }
 
 const SOCKET_PATH_BYTES = 107;
@@ -45,11 +50,14 @@ export function guestPaths(stateDir: string, uuid: string): GuestPaths {
     pidFile: join(folder, 'qemu.pid'),
     consoleLog: join(folder, 'console.log'),
     qemuLog: join(folder, 'qemu.log'),
+    memory: join(folder, 'memory'),
     socketFolder,
     qmpSocket: join(socketFolder, 'qmp.sock'),
     serialSocket: join(socketFolder, 'serial.sock'),
     vncSocket: join(socketFolder, 'vnc.sock'),
     agentSocket: join(socketFolder, 'agent.sock'),
+    memorySocket: join(socketFolder, 'memory.sock'),
+    nbdSocket: join(socketFolder, 'nbd.sock'),
   };
 }
 

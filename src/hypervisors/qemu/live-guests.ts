@@ -4,10 +4,11 @@ import { type Clock, every } from '../../lib/clock.ts';
 import { isUuid } from '../../lib/ids.ts';
 import type { Log } from '../../lib/log.ts';
 import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
-import type { GuestEvent, GuestInfo, GuestSpec, PowerState } from '../driver.ts';
-import { commandLine } from './command-line.ts';
+import type { GuestEvent, GuestInfo, GuestSpec, MoveOffer, PowerState, RescueSpec } from '../driver.ts';
+import { dropJobs } from './block-jobs.ts';
+import { commandLine, mayFork } from './command-line.ts';
 import { rotateConsole } from './console-log.ts';
-import { disksOf, mustHaveDisks } from './disks.ts';
+import { disksOf, mustHaveDisks, removeRescueDisks, removeSnapshots } from './disks.ts';
 import { type GuestRecord, readRecords, writeRecord } from './guest-journal.ts';
 import { guestPaths, instancesFolder, privateFolder, shortSocketFolder } from './guest-paths.ts';
 import type { ImageCache } from './image-cache.ts';
@@ -15,7 +16,9 @@ import { bootId } from './kvm-probe.ts';
 import { planNetwork } from './network-plan.ts';
 import { ended, findEmulators, isAlive, killProcess, type ProcessIdentity } from './process-identity.ts';
 import { connectQmp, type Qmp } from './qmp.ts';
+import { freshSlots, type Slot } from './slots.ts';
 import { freePort, startEmulator } from './spawn.ts';
+import { loadMemory } from './suspend.ts';
 
 /** One guest in the driver's memory: its record, and the line to its process while it runs. */
 export interface LiveGuest {
@@ -36,6 +39,22 @@ export interface LiveGuestsParts {
   readonly emit: (event: GuestEvent) => void;
   readonly consoleLimit: number;
   readonly startMs: number;
+  /** How long memory may take from or to the disk. */
+  readonly moveMs: number;
+  /** Whether a guest that was sent to another host is that one's now; undefined: it cannot be asked. */
+  readonly arrived: (offer: MoveOffer) => Promise<boolean | undefined>;
+}
+
+/** How a start differs from a plain one. */
+export interface StartMore {
+  /** Default: as the guest's record has it. */
+  readonly rescue?: RescueSpec | null;
+  /** A machine that is to be built again as it was. */
+  readonly slots?: readonly Slot[];
+  /** The machine waits for memory instead of booting; this brings it and answers what the guest does then. */
+  readonly fill?: (guest: LiveGuest, qmp: Qmp) => Promise<PowerState>;
+  /** The memory comes from another host. */
+  readonly incoming?: boolean;
 }
 
 const GUEST_PORTS = [22];
@@ -48,8 +67,15 @@ export function createLiveGuests(parts: LiveGuestsParts) {
   const stop = new AbortController();
 
   const record = async (guest: LiveGuest, change: Partial<GuestRecord>) => {
-    guest.record = { ...guest.record, ...change };
-    await writeRecord(guestPaths(stateDir, guest.record.spec.uuid), guest.record);
+    const before = guest.record;
+    const after = { ...before, ...change };
+    guest.record = after;
+    try {
+      await writeRecord(guestPaths(stateDir, after.spec.uuid), after);
+    } catch (cause) {
+      if (guest.record === after) guest.record = before;
+      throw cause;
+    }
   };
 
   /** The process ended without us: finds out why, writes it down and tells. */
@@ -117,25 +143,29 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     }
   };
 
-  /** Starts QEMU for the guest; a running one is left as it is. */
-  const start = async (spec: GuestSpec): Promise<void> => {
+  /** Starts QEMU for the guest; a running one is left as it is, a suspended one goes on where it was. */
+  const start = async (spec: GuestSpec, more: StartMore = {}): Promise<void> => {
     const known = guests.get(spec.uuid);
-    if (known?.record.process && isAlive(known.record.process) && known.record.power !== 'crashed') return;
-    if (known) await end(known, 0);
+    if (known && isUp(known)) return;
+    if (known?.record.power === 'suspended' && !known.record.process && !more.fill) return goOn(spec, known);
+    if (known?.record.process) await end(known, 0);
     const paths = guestPaths(stateDir, spec.uuid);
+    const { rescue = known?.record.rescue ?? null } = more;
     const backing = spec.image ? await parts.cache.path(spec.image).catch(() => null) : null;
-    const disks = disksOf(spec, paths, backing ?? known?.record.disks[0]?.backing ?? null);
+    const knownRoot = known?.record.disks.find((disk) => disk.backing !== null);
+    const disks = disksOf(spec, paths, backing ?? knownRoot?.backing ?? null, rescue);
     await mustHaveDisks(spec, disks);
-    const kernel = spec.kernel
-      ? { file: await parts.cache.path(spec.kernel), initrd: spec.ramdisk ? await parts.cache.path(spec.ramdisk) : null }
-      : null;
+    const slots = more.slots ?? freshSlots(spec);
+    const kernel = await kernelOf(spec, rescue, parts.cache);
     const network = planNetwork(spec);
     for (const warning of network.warnings) log.warn({ uuid: spec.uuid }, warning);
     const short = shortSocketFolder(stateDir);
     for (const folder of [...(short ? [short] : []), paths.folder, paths.socketFolder]) await privateFolder(folder);
     const { qmpSocket, vncSocket, serialSocket } = paths;
+    const layout = { slots, forks: mayFork(network), rescue, suspending: null, incoming: more.incoming ?? false, leaving: null };
+    const sockets = { qmpSocket, vncSocket, serialSocket };
     const guest: LiveGuest = {
-      record: { version: 1, spec, power: 'pending', process: null, qmpSocket, vncSocket, serialSocket, disks, forwards: [] },
+      record: { version: 1, spec, power: 'pending', process: null, ...sockets, disks, forwards: [], ...layout },
       qmp: undefined,
       ours: true,
       farewell: undefined,
@@ -145,7 +175,8 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       for (let attempt = 1; ; attempt++) {
         const old = attempt === 1 ? (known?.record.forwards ?? []) : [];
         const forwards = network.nics.some((nic) => nic.ipv4?.forwards) ? await chooseForwards(old) : [];
-        const argv = commandLine({ spec, paths, disks, kernel, network, acceleration: parts.acceleration(), forwards });
+        const acceleration = parts.acceleration();
+        const argv = commandLine({ spec, paths, disks, slots, kernel, network, acceleration, forwards, incoming: more.fill !== undefined });
         const emulator = await startEmulator(argv, paths, parts.startMs);
         if (emulator === 'portTaken') {
           if (attempt < 5) continue;
@@ -153,7 +184,9 @@ export function createLiveGuests(parts: LiveGuestsParts) {
         }
         guests.set(spec.uuid, guest);
         watch(guest, emulator.process, emulator.qmp);
-        await record(guest, { power: 'running', process: emulator.process, forwards });
+        const filled = more.fill !== undefined;
+        await record(guest, { power: filled ? 'pending' : 'running', process: emulator.process, forwards });
+        if (more.fill) await record(guest, { power: await more.fill(guest, emulator.qmp), incoming: false });
         guest.ours = false;
         if (!isAlive(emulator.process)) void goneByItself(guest, emulator.process);
         return;
@@ -166,6 +199,20 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       } else await forget(spec.uuid);
       throw cause;
     }
+  };
+
+  /** A suspended guest goes on: the same machine is built again and filled with its memory. When it fails, it is suspended as before. */
+  const goOn = async (spec: GuestSpec, known: LiveGuest) => {
+    const paths = guestPaths(stateDir, spec.uuid);
+    await start(spec, {
+      slots: known.record.slots,
+      fill: async (_guest, qmp) => {
+        await loadMemory(qmp, paths, AbortSignal.any([stop.signal, AbortSignal.timeout(parts.moveMs)]));
+        await qmp.command('cont');
+        return 'running';
+      },
+    });
+    await rm(paths.memory, { force: true });
   };
 
   /** Ends the guest's process: by its own shutdown within `graceMs`, by QEMU's quit, by kill. Then it is gone for sure. */
@@ -203,37 +250,80 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       paths.serialSocket,
       paths.vncSocket,
       paths.agentSocket,
+      paths.memorySocket,
+      paths.nbdSocket,
       paths.pidFile,
       paths.qemuLog,
+      paths.memory,
     ]) {
       await rm(file, { force: true });
     }
+    await removeRescueDisks(paths);
     if (paths.socketFolder === paths.folder) return;
     await rm(paths.socketFolder, { recursive: true, force: true });
     await rmdir(dirname(paths.socketFolder)).catch(() => undefined); // the last guest takes the short folder with it
   };
 
-  /** Takes up a guest of an earlier run of ours. */
+  /** Takes up a guest of an earlier run of ours. What was being done to it is brought to the end it had reached, or taken back. */
   const adopt = async (found: GuestRecord, emulators: ReturnType<typeof findEmulators>) => {
     const { uuid } = found.spec;
+    const paths = guestPaths(stateDir, uuid);
     const seen = emulators.find((emulator) => emulator.uuid === uuid)?.process;
     const guest: LiveGuest = { record: found, qmp: undefined, ours: false, farewell: undefined };
     guests.set(uuid, guest);
     const process = found.process && isAlive(found.process) ? found.process : found.power === 'pending' ? seen : undefined;
-    if (process) {
-      const qmp = await adoptLine(found.qmpSocket, uuid, 3000).catch((cause: unknown) => {
-        log.warn({ uuid, pid: process.pid, err: cause }, 'a guest of an earlier run lives and does not answer; it is tried again');
-        return undefined;
-      });
-      await record(guest, { process, power: 'running' });
-      if (qmp) {
-        watch(guest, process, qmp);
-        await refreshPower(guest, qmp);
+    guest.record = { ...found, process: process ?? found.process };
+    await removeSnapshots(paths.folder);
+    const saved = await isThere(paths.memory);
+    if (found.incoming) {
+      if (process) await end(guest, 0);
+      return forget(uuid); // it runs on where it came from
+    }
+    const asleep = async () => {
+      if (process) await end(guest, 0);
+      guest.ours = false;
+      await record(guest, { power: 'suspended', process: null, suspending: null });
+    };
+    if (found.suspending && saved) return asleep();
+    if (!process) {
+      if (found.power === 'pending') return saved ? asleep() : forget(uuid); // never came up
+      if (found.process) return goneWhileAway(guest, found.process);
+      if (saved && found.power !== 'suspended') await rm(paths.memory);
+      return;
+    }
+    const qmp = await adoptLine(found.qmpSocket, uuid, 3000).catch((cause: unknown) => {
+      log.warn({ uuid, pid: process.pid, err: cause }, 'a guest of an earlier run lives and does not answer; it is tried again');
+      return undefined;
+    });
+    if (qmp) {
+      if (found.power === 'pending' && saved && (await runState(qmp)) !== 'running') {
+        guest.qmp = qmp;
+        return asleep(); // it was being filled
       }
-      log.info({ uuid, pid: process.pid }, 'adopted a guest that ran on');
-    } else if (found.power === 'pending')
-      await forget(uuid); // never came up
-    else if (found.process) await goneWhileAway(guest, found.process);
+      if (found.leaving && (await runState(qmp)) === 'postmigrate') {
+        const there = await parts.arrived(found.leaving);
+        if (there === true) {
+          guest.qmp = qmp;
+          await end(guest, 0);
+          return forget(uuid);
+        }
+        if (there === undefined) {
+          log.error({ uuid }, 'a guest was sent to another host that does not answer: it is held still here until someone says unpause');
+          await record(guest, { process, power: 'paused' });
+          return watch(guest, process, qmp);
+        }
+      }
+      await tidy(qmp, found).catch((cause: unknown) =>
+        log.warn({ uuid, err: cause }, 'what was being done to a guest could not be taken back'),
+      );
+    }
+    await rm(paths.memory, { force: true });
+    await record(guest, { process, power: found.power === 'pending' ? 'running' : found.power, suspending: null, leaving: null });
+    if (qmp) {
+      watch(guest, process, qmp);
+      await refreshPower(guest, qmp);
+    }
+    log.info({ uuid, pid: process.pid }, 'adopted a guest that ran on');
   };
 
   const goneWhileAway = async (guest: LiveGuest, process: ProcessIdentity) => {
@@ -243,12 +333,14 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       () => true, // QEMU takes its pid file away when it ends in order
       () => false,
     );
-    await record(guest, { process: null, power: killed ? 'crashed' : 'shutdown' });
+    await record(guest, { process: null, power: killed ? 'crashed' : 'shutdown', suspending: null });
     const detail = rebooted ? 'the host was started anew' : 'it ended while the agent was away';
     emit({ kind: 'stopped', uuid, reason: killed ? 'crashed' : 'guest-shutdown', detail });
   };
 
   return {
+    stateDir,
+    cache: parts.cache,
     get: (uuid: string) => guests.get(uuid),
     start,
     end,
@@ -285,15 +377,43 @@ const POWER_OF: Readonly<Record<string, PowerState>> = {
   paused: 'paused',
   'io-error': 'paused',
   prelaunch: 'pending',
+  inmigrate: 'pending',
+  'finish-migrate': 'paused',
+  postmigrate: 'paused',
   suspended: 'suspended',
   shutdown: 'shutdown',
   'internal-error': 'crashed',
   'guest-panicked': 'crashed',
 };
 
-async function runState(qmp: Qmp): Promise<string> {
+export async function runState(qmp: Qmp): Promise<string> {
   return ((await qmp.command('query-status')) as { status: string }).status; // QEMU's own form
 }
+
+/** Takes back what an agent that died was doing: copies of disks, moves of memory, guests held still for them. */
+async function tidy(qmp: Qmp, found: GuestRecord): Promise<void> {
+  await qmp.command('migrate_cancel');
+  await dropJobs(qmp);
+  const held = ['paused', 'postmigrate', 'finish-migrate'].includes(await runState(qmp));
+  if ((found.suspending === 'running' || (found.leaving && found.power === 'running')) && held) await qmp.command('cont');
+}
+
+async function kernelOf(spec: GuestSpec, rescue: RescueSpec | null, cache: ImageCache) {
+  const { kernel, ramdisk } = rescue ?? spec;
+  if (!kernel) return null;
+  const append = rescue?.properties.os_command_line ?? spec.kernelCommandLine ?? '';
+  return { file: await cache.path(kernel), initrd: ramdisk ? await cache.path(ramdisk) : null, append };
+}
+
+/** Whether the guest has a machine that stands, running or held still. */
+export const isUp = ({ record }: LiveGuest): boolean =>
+  record.process !== null && isAlive(record.process) && record.power !== 'crashed' && record.power !== 'shutdown';
+
+const isThere = (file: string) =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
 
 /** A line to a process that says it is this guest. */
 async function adoptLine(socket: string, uuid: string, ms: number): Promise<Qmp> {
@@ -305,7 +425,7 @@ async function adoptLine(socket: string, uuid: string, ms: number): Promise<Qmp>
 }
 
 /** Loopback ports for the guest's; those of its last run when it had some, so that addresses in people's notes stay good. */
-async function chooseForwards(old: GuestInfo['forwards']): Promise<GuestInfo['forwards']> {
+export async function chooseForwards(old: GuestInfo['forwards']): Promise<GuestInfo['forwards']> {
   if (old.length > 0) return old;
   return Promise.all(GUEST_PORTS.map(async (guestPort) => ({ guestPort, hostAddress: '127.0.0.1', hostPort: await freePort() })));
 }

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { driverContract, type TestImage, testGuest, testImage, until } from '../../../test/contracts/driver.ts';
+import { driverContract, type TestImage, testGuest, testImage, testVolume, until } from '../../../test/contracts/driver.ts';
 import { requires } from '../../../test/requires.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
@@ -25,7 +25,11 @@ driverContract(
   'qemu',
   async () => {
     const stateDir = await mkdtemp(join(tmpdir(), 'kn-qemu-'));
-    const make = () => createQemuDriver({ hostname: 'host-1', stateDir, clock: systemClock, log: silentLog, acceleration: 'tcg' });
+    const make = (dir = stateDir) =>
+      createQemuDriver({ hostname: 'host-1', stateDir: dir, clock: systemClock, log: silentLog, acceleration: 'tcg', unplugMs: 300 });
+    const volumes = await mkdtemp(join(tmpdir(), 'kn-volumes-'));
+    let made = 0;
+    let other: Driver | undefined;
     const driver = make();
     await driver.start();
     const t = {
@@ -37,6 +41,19 @@ driverContract(
         const pid = (await t.driver.guest(uuid))?.pid;
         if (pid) process.kill(pid, 'SIGKILL');
       },
+      async other() {
+        if (other) return other;
+        other = make(join(volumes, 'other'));
+        await other.start();
+        return other;
+      },
+      async volume() {
+        const file = join(volumes, `volume ${++made}, "odd\\\\`); // a name that needs care on every way to QEMU
+        await writeFile(file, image.bytes);
+        await truncate(file, 1024 * 1024);
+        const volume = testVolume({ driver_volume_type: 'file', data: { device_path: file, format: 'raw' } });
+        return { volume, sizeBytes: async () => (await stat(file)).size };
+      },
       files: async () => (await readdir(stateDir, { recursive: true })).sort(),
       consoleTells: () => new RegExp(GUEST_SAYS),
       async restart(between?: () => Promise<void>) {
@@ -47,9 +64,12 @@ driverContract(
         return t.driver;
       },
       async close() {
-        for (const guest of await t.driver.guests()) await t.driver.destroy(guest.uuid);
-        await t.driver.close();
+        for (const one of [t.driver, ...(other ? [other] : [])]) {
+          for (const guest of await one.guests()) await one.destroy(guest.uuid);
+          await one.close();
+        }
         await rm(stateDir, { recursive: true });
+        await rm(volumes, { recursive: true });
       },
     };
     return t;

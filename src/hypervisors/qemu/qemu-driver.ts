@@ -5,18 +5,24 @@ import { isUuid } from '../../lib/ids.ts';
 import type { Log } from '../../lib/log.ts';
 import { invariant } from '../../lib/retry.ts';
 import { createTurns } from '../../lib/turns.ts';
-import { guestNotFound } from '../../model/errors-hypervisor.ts';
+import { deedUnsupported, guestNotFound, hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestEvent, GuestInfo } from '../driver.ts';
+import { coldHandlers, createColdMove, hasOffers } from './cold-move.ts';
 import { readConsole } from './console-log.ts';
-import { refusedDeeds } from './deeds.ts';
-import { createDisks } from './disks.ts';
+import { readDiagnostics } from './diagnostics.ts';
+import { createDisks, growDisks } from './disks.ts';
 import { guestPaths, imagesFolder } from './guest-paths.ts';
 import { qemuVersion, readInventory } from './host-inventory.ts';
 import { createImageCache } from './image-cache.ts';
 import { cachedKvmVerdict } from './kvm-probe.ts';
-import { createLiveGuests, type LiveGuest } from './live-guests.ts';
-import { killProcess, type ProcessIdentity } from './process-identity.ts';
+import { createLiveGuests, isUp, type LiveGuest } from './live-guests.ts';
+import { arrivedAt, createLiveMove, type LiveMove } from './live-move.ts';
+import { createMoveServer } from './move-server.ts';
+import { createPlugDeeds } from './plug-deeds.ts';
+import { createPowerDeeds, type QemuHands } from './power-deeds.ts';
+import { ended, killProcess, type ProcessIdentity } from './process-identity.ts';
 import { mustHavePrograms } from './programs.ts';
+import { createSnapshot } from './snapshot.ts';
 
 export interface QemuDriverOptions {
   readonly hostname: string;
@@ -30,9 +36,16 @@ export interface QemuDriverOptions {
   readonly consoleLimit?: number;
   /** How long QEMU may take to answer after its start. */
   readonly startMs?: number;
+  /** How long a guest may take to let go of a device before it is cut off. */
+  readonly unplugMs?: number;
+  /** Where other hosts fetch disks and send guests to; without it only drivers of this machine can. */
+  readonly moves?: { readonly host: string; readonly port: number };
   /** Looks for programs here instead of PATH. */
   readonly path?: string;
 }
+
+/** Memory goes to the disk and back within this time, or the deed fails. */
+const MOVE_MS = 15 * 60_000;
 
 /** Real guests, one QEMU process each, that outlive this process. No root, no daemon: disks are overlays over cached images, the
  *  network is QEMU's own user mode, everything of a guest lies in `<state dir>/instances/<uuid>/`. */
@@ -55,6 +68,8 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     acceleration: () => started().acceleration,
     consoleLimit: options.consoleLimit ?? 1024 * 1024,
     startMs: options.startMs ?? 20_000,
+    moveMs: MOVE_MS,
+    arrived: arrivedAt,
     emit: (event) => {
       for (const listener of listeners) listener(event);
     },
@@ -67,9 +82,24 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
   const destroy = async (uuid: string) => {
     const guest = live.get(uuid);
     if (guest) await live.end(guest, 0);
-    for (const stranger of live.list().strangers) if (stranger.uuid === uuid) killProcess(stranger.process); // asked for by name
+    for (const stranger of live.list().strangers) {
+      if (stranger.uuid !== uuid) continue; // only what was asked for by name
+      killProcess(stranger.process);
+      await ended(stranger.process, 3000);
+    }
     await live.forget(uuid);
   };
+
+  const hands: QemuHands = {
+    live,
+    must,
+    onGuest: (uuid, work) => turns.run(uuid, work),
+    unplugMs: options.unplugMs ?? 20_000,
+    moveMs: MOVE_MS,
+  };
+  const handlers = { ...coldHandlers(hands), ...lazyHandlers(() => liveMove) };
+  const moves = createMoveServer({ stateDir, tcp: options.moves, log, handlers });
+  const liveMove = createLiveMove(hands, moves);
 
   return {
     type: 'QEMU',
@@ -81,15 +111,21 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
       host = { version: version.number, acceleration: await accelerationOf(options, stateDir, version.text) };
       await cache.open();
       await live.open();
+      if (await hasOffers(stateDir)) await moves.listen();
     },
     async close() {
       live.close();
+      await moves.close();
+    },
+    async swapVolume() {
+      throw deedUnsupported({ deed: 'swap a volume', why: 'the QEMU driver has no such command yet' });
     },
     inventory: () => readInventory({ hostname, stateDir, ...started() }),
     fetchImage: (image, open, signal) => cache.fetch(image, open, signal),
     createDisks: (spec) => turns.run(spec.uuid, (signal) => createDisks(spec, guestPaths(stateDir, spec.uuid), cache, signal)),
     spawn: (spec) => turns.run(spec.uuid, () => live.start(spec)),
     destroy(uuid) {
+      liveMove.forget(uuid);
       turns.interrupt(uuid); // nobody waits any longer for a guest that is to go
       return turns.run(uuid, () => destroy(uuid));
     },
@@ -101,17 +137,36 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     powerOff: (uuid, graceMs) =>
       turns.run(uuid, async (hurry) => {
         const guest = must(uuid);
-        await live.end(guest, graceMs, hurry);
+        await live.end(guest, guest.record.power === 'paused' ? 0 : graceMs, hurry); // nobody is there to hear a shutdown request
         await live.record(guest, {});
+        await rm(guestPaths(stateDir, uuid).memory, { force: true });
       }),
     powerOn: (spec) => turns.run(spec.uuid, () => live.start(spec)),
     reboot: (spec, how, graceMs) =>
       turns.run(spec.uuid, async (hurry) => {
         const guest = live.get(spec.uuid);
-        if (guest) await live.end(guest, how === 'soft' ? graceMs : 0, hurry);
+        if (guest) {
+          await live.end(guest, how === 'soft' && guest.record.power !== 'paused' ? graceMs : 0, hurry);
+          await live.record(guest, {}); // a suspended one begins anew, and its memory is of no use from here on
+          await rm(guestPaths(stateDir, spec.uuid).memory, { force: true });
+        }
         await live.start(spec);
       }),
-    ...refusedDeeds,
+    ...createPowerDeeds(hands),
+    ...createPlugDeeds(hands),
+    snapshot: createSnapshot(hands),
+    resizeDisks: (spec) =>
+      turns.run(spec.uuid, async (hurry) => {
+        const guest = live.get(spec.uuid);
+        if (guest && isUp(guest)) throw hypervisorFailed({ why: 'the disks of a running guest cannot be grown' });
+        if (guest?.record.power === 'suspended') throw hypervisorFailed({ why: 'the disks of a suspended guest cannot be grown' });
+        await growDisks(spec, guestPaths(stateDir, spec.uuid), hurry);
+      }),
+    diagnostics: async (uuid) => readDiagnostics(must(uuid), started().acceleration),
+    ...createColdMove(hands, moves),
+    prepareIncoming: liveMove.prepareIncoming,
+    migrateLive: liveMove.migrateLive,
+    forceMigration: liveMove.forceMigration,
     async guests() {
       const { live: known, strangers } = live.list();
       return [...known.map(infoOf), ...strangers.map(strangerInfo)];
@@ -135,6 +190,17 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+  };
+}
+
+/** The handlers of a part that needs the server which needs the handlers. */
+function lazyHandlers(part: () => LiveMove): LiveMove['handlers'] {
+  return {
+    config: (question, socket) => part().handlers.config(question, socket),
+    incoming: (question, socket) => part().handlers.incoming(question, socket),
+    nbd: (question, socket) => part().handlers.nbd(question, socket),
+    memory: (question, socket) => part().handlers.memory(question, socket),
+    state: (question, socket) => part().handlers.state(question, socket),
   };
 }
 

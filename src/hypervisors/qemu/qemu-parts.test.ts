@@ -11,7 +11,7 @@ import { testGuest, testImage } from '../../../test/contracts/driver.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { uptimeLine } from '../../lib/uptime-line.ts';
 import { readConsole, rotateConsole } from './console-log.ts';
-import { type GuestRecord, readRecords, writeRecord } from './guest-journal.ts';
+import { type GuestRecord, NEW_RECORD, readRecords, writeRecord } from './guest-journal.ts';
 import { guestPaths, privateFolder } from './guest-paths.ts';
 import { createImageCache } from './image-cache.ts';
 import { readImageHeader } from './image-header.ts';
@@ -183,6 +183,7 @@ describe('guest journal', () => {
       serialSocket,
       disks: [],
       forwards: [],
+      ...NEW_RECORD,
     };
   };
 

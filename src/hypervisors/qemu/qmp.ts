@@ -10,7 +10,8 @@ export interface QmpEvent {
 export interface Qmp {
   /** Sends a command and answers its `return`. Throws hypervisorFailed: QEMU's own refusal, a closed connection, or no answer in time. */
   command(name: string, args?: object, timeoutMs?: number): Promise<unknown>;
-  onEvent(listener: (event: QmpEvent) => void): void;
+  /** Answers the way to stop listening. */
+  onEvent(listener: (event: QmpEvent) => void): () => void;
   /** Resolves when the connection is gone, whoever closed it. */
   readonly closed: Promise<void>;
   close(): void;
@@ -29,7 +30,7 @@ interface Message {
 export async function connectQmp(path: string, timeoutMs = 5000): Promise<Qmp> {
   const socket = await dial(path, timeoutMs);
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (cause: Error) => void }>();
-  const listeners: ((event: QmpEvent) => void)[] = [];
+  const listeners = new Set<(event: QmpEvent) => void>();
   const greeted = Promise.withResolvers<void>();
   const gone = Promise.withResolvers<void>();
   let rest = '';
@@ -89,7 +90,11 @@ export async function connectQmp(path: string, timeoutMs = 5000): Promise<Qmp> {
     close();
     throw cause;
   }
-  return { command, onEvent: (listener) => void listeners.push(listener), closed: gone.promise, close };
+  const onEvent = (listener: (event: QmpEvent) => void) => {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  };
+  return { command, onEvent, closed: gone.promise, close };
 }
 
 function dial(path: string, timeoutMs: number): Promise<Socket> {

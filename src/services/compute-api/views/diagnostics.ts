@@ -51,14 +51,17 @@ export function oldDiagnosticsView(numbers: GuestNumbers): Record<string, number
   }
   for (const [at, nic] of numbers.nics.entries()) {
     const card = `vnet${at + 1}`;
-    flat[`${card}_rx`] = nic.rxOctets;
-    flat[`${card}_rx_drop`] = nic.rxDrop;
-    flat[`${card}_rx_errors`] = nic.rxErrors;
-    flat[`${card}_rx_packets`] = nic.rxPackets;
-    flat[`${card}_tx`] = nic.txOctets;
-    flat[`${card}_tx_drop`] = nic.txDrop;
-    flat[`${card}_tx_errors`] = nic.txErrors;
-    flat[`${card}_tx_packets`] = nic.txPackets;
+    const counts = {
+      rx: nic.rxOctets,
+      rx_drop: nic.rxDrop,
+      rx_errors: nic.rxErrors,
+      rx_packets: nic.rxPackets,
+      tx: nic.txOctets,
+      tx_drop: nic.txDrop,
+      tx_errors: nic.txErrors,
+      tx_packets: nic.txPackets,
+    };
+    for (const [name, count] of Object.entries(counts)) if (count !== null) flat[`${card}_${name}`] = count;
   }
   return flat;
 }

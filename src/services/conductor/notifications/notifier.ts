@@ -25,6 +25,8 @@ const LEASE = 'notifier';
 const LEASE_MS = 15_000;
 const POLL_MS = 1000;
 const PAGE = 200;
+/** An event younger than this may belong to a change that is not numbered yet: what the server is then stands there. */
+const SETTLED = 2_000_000;
 
 interface EventRow {
   readonly id: number;
@@ -59,6 +61,8 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
   const newest = await lastChange(db.read);
   await db.transaction((tx) => tx.updateTable('leases').set({ value: newest }).where('name', '=', LEASE).where('value', '=', 0).execute());
   const since = clock.now();
+  /** Servers with events that no change told yet, by the newest change known of them. */
+  const waiting = new Map<string, Change>();
   let wake = () => {};
   let woken = false;
 
@@ -89,7 +93,16 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
       if (notice) await send(notice, change.at, undefined);
       if (change.noun !== 'server') continue;
       const last = !page.changes.slice(index + 1).some((later) => later.key === change.key);
+      waiting.delete(change.key);
       await tellServer(change, facts, last);
+    }
+    if (page.changes.length === 0 && waiting.size > 0) {
+      const changes = [...waiting.values()].slice(0, PAGE);
+      const fresh = await factsOf(db.read, changes, options.disks);
+      for (const change of changes) {
+        waiting.delete(change.key);
+        await tellServer(change, fresh, true);
+      }
     }
     if (page.last !== cursor) await db.transaction((tx) => setLeaseValue(tx, LEASE, owner, page.last));
     return page.changes.length === PAGE;
@@ -124,6 +137,10 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
       const key = `${event.id} ${phase === 'start' ? 'start' : 'end'}`;
       // What began before this process did was told by the one before it, or by nobody who still cares.
       if (known.phases.has(key) || at < since || (at > change.at && !last)) continue;
+      if (at > change.at && clock.now() - at < SETTLED) {
+        waiting.set(change.key, change);
+        continue;
+      }
       known.phases.add(key);
       const now = moment(event, phase === 'error');
       for (const notice of serverNotices(event.event, phase, now, change.body, parts.options.host))

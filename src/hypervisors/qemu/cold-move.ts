@@ -1,0 +1,169 @@
+import { createReadStream } from 'node:fs';
+import { access, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { isUuid } from '../../lib/ids.ts';
+import { guestNotFound, hypervisorFailed, imageUnusable } from '../../model/errors-hypervisor.ts';
+import type { Driver, GuestSpec, MoveOffer } from '../driver.ts';
+import { disksOf, type GuestDisk } from './disks.ts';
+import { type GuestPaths, guestPaths, instancesFolder } from './guest-paths.ts';
+import { describeImage } from './image-cache.ts';
+import { isUp } from './live-guests.ts';
+import { askMove, receiveFile, sendFile, writeLine } from './move-line.ts';
+import type { MoveHandler, MoveServer } from './move-server.ts';
+import type { QemuHands } from './power-deeds.ts';
+import { runProgram, withDiskSpace } from './programs.ts';
+
+type ColdDeeds = Pick<Driver, 'offerDisks' | 'fetchDisks' | 'withdrawDisks'>;
+interface OfferedDisk {
+  readonly name: string;
+  /** Of the file, holes included. */
+  readonly bytes: number;
+  /** Name of the cached image below it. */
+  readonly backing: string | null;
+}
+const DISKS = ['disk', 'disk.eph0', 'disk.swap', 'disk.config'];
+const ANSWER_MS = 60_000;
+
+/** While this file lies beside a guest's disks, other hosts may fetch them. */
+const markOf = (paths: GuestPaths) => join(paths.folder, 'offered');
+
+/** Moves of guests that are off: the disks as they are, overlay and all; the image below is fetched from where they come from when this
+ *  host does not have it. */
+export function createColdMove({ live, onGuest }: QemuHands, server: MoveServer): ColdDeeds {
+  return {
+    offerDisks: (uuid) =>
+      onGuest(uuid, async () => {
+        const paths = guestPaths(live.stateDir, uuid);
+        const guest = live.get(uuid);
+        if (guest && isUp(guest)) throw hypervisorFailed({ why: 'the disks of a running guest cannot be moved' });
+        if (guest?.record.power === 'suspended')
+          throw hypervisorFailed({ why: 'a suspended guest cannot be moved: its memory fits only its own host' });
+        if ((await offered(paths)).length === 0) throw guestNotFound({ uuid });
+        await writeFile(markOf(paths), '', { mode: 0o600 });
+        return server.offer(uuid);
+      }),
+    async withdrawDisks(uuid) {
+      await rm(markOf(guestPaths(live.stateDir, uuid)), { force: true });
+    },
+    fetchDisks: (spec, offer, signal, progress) =>
+      onGuest(spec.uuid, async (hurry) => {
+        const both = AbortSignal.any([signal, hurry]);
+        const paths = guestPaths(live.stateDir, spec.uuid);
+        const { answer, socket } = await askMove<{ disks: readonly OfferedDisk[] }>(offer, { want: 'disks' }, ANSWER_MS);
+        socket.destroy();
+        const stands = answer.disks.some((one) => one.backing !== null);
+        const backing = spec.image && stands ? await imageHere(spec, offer, both) : null;
+        const wanted = disksOf(spec, paths, backing).filter((disk) => answer.disks.some((one) => one.name === basename(disk.file)));
+        if (spec.image && !wanted.some((disk) => disk.place === 'disk'))
+          throw hypervisorFailed({ why: 'the other host offers no root disk' });
+        const sizes = new Map(answer.disks.map((one) => [one.name, one]));
+        const total = wanted.reduce((sum, disk) => sum + (sizes.get(basename(disk.file))?.bytes ?? 0), 0);
+        let before = 0;
+        const tell = (bytes: number) =>
+          progress({
+            memoryTotal: 0,
+            memoryProcessed: 0,
+            memoryRemaining: 0,
+            diskTotal: total,
+            diskProcessed: before + bytes,
+            diskRemaining: total - before - bytes,
+          });
+        await mkdir(paths.folder, { recursive: true, mode: 0o700 });
+        for (const disk of wanted) {
+          const told = sizes.get(basename(disk.file));
+          if (told && !(await isThere(disk.file))) await fetchOne(disk, told, offer, tell, both);
+          before += told?.bytes ?? 0;
+          tell(0);
+        }
+      }),
+  };
+
+  /** The image below the root disk, out of the cache or from the other host. */
+  async function imageHere(spec: GuestSpec, offer: MoveOffer, signal: AbortSignal): Promise<string> {
+    const { image } = spec;
+    if (!image) throw hypervisorFailed({ why: `guest ${spec.uuid} has no image` });
+    await live.cache.fetch(image, async () => (await askMove<object>(offer, { want: 'image' }, ANSWER_MS)).socket, signal);
+    return live.cache.path(image);
+  }
+}
+
+async function fetchOne(disk: GuestDisk, told: OfferedDisk, offer: MoveOffer, tell: (bytes: number) => void, signal: AbortSignal) {
+  const part = `${disk.file}.part`;
+  const { socket } = await askMove<object>(offer, { want: 'disk', name: told.name }, ANSWER_MS);
+  try {
+    await receiveFile(socket, part, told.bytes, tell, signal);
+    if (told.backing !== null) {
+      const local = basename(disk.backing ?? '');
+      if (disk.backing === null || told.backing !== local)
+        throw imageUnusable({ id: local, why: `the disk that comes stands on ${told.backing}` });
+      const format = local.endsWith('.qcow2') ? 'qcow2' : 'raw';
+      await runProgram('qemu-img', ['rebase', '-q', '-u', '-f', 'qcow2', '-F', format, '-b', disk.backing, part], { signal });
+      await describeImage(part, 'qcow2');
+    }
+    await rename(part, disk.file);
+  } catch (cause) {
+    await rm(part, { force: true });
+    throw withDiskSpace(cause, `${told.name} was fetched`);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** What another host that fetches disks may ask. */
+export function coldHandlers({ live }: Pick<QemuHands, 'live'>): Record<'disks' | 'disk' | 'image', MoveHandler> {
+  const open = async (uuid: string) => {
+    const paths = guestPaths(live.stateDir, uuid);
+    const guest = live.get(uuid);
+    if (!(await isThere(markOf(paths))) || (guest && isUp(guest)))
+      throw hypervisorFailed({ why: `the disks of ${uuid} are not offered any more` });
+    return paths;
+  };
+  return {
+    async disks({ uuid }, socket) {
+      writeLine(socket, { disks: await offered(await open(uuid)) });
+      socket.end();
+    },
+    async disk({ uuid, name = '' }, socket) {
+      const paths = await open(uuid);
+      if (!DISKS.includes(name)) throw hypervisorFailed({ why: 'there is no such disk' });
+      writeLine(socket, {});
+      await sendFile(join(paths.folder, name), socket);
+      socket.end();
+    },
+    async image({ uuid }, socket) {
+      const { backing } = await describeRoot(await open(uuid));
+      if (backing === null) throw hypervisorFailed({ why: 'the disk stands on no image' });
+      writeLine(socket, {});
+      await pipeline(createReadStream(backing), socket);
+    },
+  };
+}
+
+/** Whether some guest of this host is on offer. */
+export async function hasOffers(stateDir: string): Promise<boolean> {
+  for (const uuid of await readdir(instancesFolder(stateDir)).catch(() => [])) {
+    if (isUuid(uuid) && (await isThere(markOf(guestPaths(stateDir, uuid))))) return true;
+  }
+  return false;
+}
+
+async function offered(paths: GuestPaths): Promise<OfferedDisk[]> {
+  const found: OfferedDisk[] = [];
+  for (const name of DISKS) {
+    const there = await stat(join(paths.folder, name)).catch(() => undefined);
+    if (!there) continue;
+    const backing = name === 'disk' ? (await describeRoot(paths)).backing : null;
+    found.push({ name, bytes: there.size, backing: backing && basename(backing) });
+  }
+  return found;
+}
+async function describeRoot(paths: GuestPaths): Promise<{ backing: string | null }> {
+  const { 'backing-filename': backing } = await describeImage(join(paths.folder, 'disk'), 'qcow2');
+  return { backing: backing ?? null };
+}
+const isThere = (file: string) =>
+  access(file).then(
+    () => true,
+    () => false,
+  );

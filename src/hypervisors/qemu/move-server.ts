@@ -1,0 +1,103 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { isUuid } from '../../lib/ids.ts';
+import type { Log } from '../../lib/log.ts';
+import { wireError } from '../../model/errors.ts';
+import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
+import type { MoveOffer } from '../driver.ts';
+import { privateFolder, shortSocketFolder } from './guest-paths.ts';
+import { type MoveAddress, type MoveQuestion, readLine, writeLine } from './move-line.ts';
+
+/** Answers one sort of question; it owns the socket from then on. What it throws is told to the asker. */
+export type MoveHandler = (question: MoveQuestion, socket: Socket) => Promise<void>;
+export interface MoveServer {
+  /** Listens, from the first offer on, and answers what another driver needs to find one guest here. */
+  offer(uuid: string): Promise<MoveOffer>;
+  /** Listens: offers of an earlier run are good again. */
+  listen(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Where other drivers fetch disks and send guests to. Each guest has a token of its own, made of a secret that outlives this process. */
+export function createMoveServer(parts: {
+  readonly stateDir: string;
+  /** A port that other hosts reach; without it: a socket in the state dir, for the drivers of this machine. */
+  readonly tcp: { readonly host: string; readonly port: number } | undefined;
+  readonly log: Log;
+  readonly handlers: Readonly<Record<MoveQuestion['want'], MoveHandler>>;
+}): MoveServer {
+  const { stateDir, tcp, handlers, log } = parts;
+  const folder = shortSocketFolder(stateDir)?.concat('-moves') ?? stateDir;
+  const path = join(folder, 'moves.sock');
+  let running: Promise<{ server: Server; address: MoveAddress; secret: Buffer }> | undefined;
+  const open = new Set<Socket>();
+
+  const answer = async (socket: Socket, secret: Buffer) => {
+    try {
+      const question = (await readLine(socket, 10_000)) as MoveQuestion; // checked below
+      const { uuid, token, want } = question;
+      if (!isUuid(uuid) || typeof token !== 'string' || !Object.hasOwn(handlers, want) || !same(token, tokenOf(secret, uuid))) {
+        throw hypervisorFailed({ why: 'this host expects no such question' });
+      }
+      await handlers[want](question, socket);
+    } catch (cause) {
+      log.warn({ err: cause }, 'a question of another host about a guest was not answered');
+      if (!socket.destroyed) writeLine(socket, { error: wireError(cause) });
+      socket.end();
+    }
+  };
+  const start = async () => {
+    const secret = await keptSecret(join(stateDir, 'moves.key'));
+    const server = createServer((socket) => {
+      open.add(socket);
+      socket.on('error', () => undefined); // 'close' follows
+      socket.on('close', () => open.delete(socket));
+      void answer(socket, secret);
+    });
+    if (!tcp) {
+      if (folder !== stateDir) await privateFolder(folder);
+      await rm(path, { force: true });
+    }
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(tcp ?? { path }, resolve));
+    const bound = server.address();
+    const address: MoveAddress = tcp ? { host: tcp.host, port: typeof bound === 'object' && bound ? bound.port : tcp.port } : { path };
+    return { server, address, secret };
+  };
+  const listen = () => {
+    running ??= start().catch((cause) => {
+      running = undefined;
+      throw cause;
+    });
+    return running;
+  };
+  return {
+    async offer(uuid) {
+      const { address, secret } = await listen();
+      return { ...address, uuid, token: tokenOf(secret, uuid) };
+    },
+    async listen() {
+      await listen();
+    },
+    async close() {
+      const { server } = (await running) ?? {};
+      running = undefined;
+      if (!server) return;
+      for (const socket of open) socket.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      if (folder !== stateDir) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const tokenOf = (secret: Buffer, uuid: string) => createHmac('sha256', secret).update(uuid.toLowerCase()).digest('hex');
+const same = (a: string, b: string) => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
+
+async function keptSecret(file: string): Promise<Buffer> {
+  const found = await readFile(file).catch(() => undefined);
+  if (found?.length === 32) return found;
+  const made = randomBytes(32);
+  await writeFile(file, made, { mode: 0o600 });
+  return made;
+}

@@ -1,0 +1,74 @@
+import { createReadStream } from 'node:fs';
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { newSecret } from '../../lib/ids.ts';
+import { deedUnsupported, guestNotFound, hypervisorFailed } from '../../model/errors-hypervisor.ts';
+import type { DiskSnapshot } from '../driver.ts';
+import { dropJob, dropNode, JOB, jobReaches } from './block-jobs.ts';
+import { SNAPSHOT_PREFIX } from './disks.ts';
+import { guestPaths } from './guest-paths.ts';
+import { isUp } from './live-guests.ts';
+import { lineTo, type QemuHands } from './power-deeds.ts';
+import { runProgram, withDiskSpace } from './programs.ts';
+import type { Qmp } from './qmp.ts';
+
+/** A snapshot of a big disk takes its time; it is not a hung program. */
+const CONVERT_MS = 6 * 3600 * 1000;
+
+/** Copies the root disk into one whole qcow2 image. Of a running guest by QEMU itself, as the disk was at the moment of the call. */
+export const createSnapshot =
+  ({ live, must, onGuest }: QemuHands) =>
+  (uuid: string, signal: AbortSignal): Promise<DiskSnapshot> =>
+    onGuest(uuid, async (hurry) => {
+      const guest = must(uuid);
+      const { spec, disks } = guest.record;
+      if (!spec.image) throw deedUnsupported({ deed: 'snapshot', why: 'the guest has no disk of its own, only volumes' });
+      const index = disks.findIndex((disk) => disk.place === 'disk');
+      const root = disks[index];
+      if (!root) throw guestNotFound({ uuid });
+      const file = join(guestPaths(live.stateDir, uuid).folder, `${SNAPSHOT_PREFIX}${newSecret(6)}`);
+      const both = AbortSignal.any([signal, hurry]);
+      both.throwIfAborted();
+      try {
+        if (isUp(guest)) await copyRunning(lineTo(guest, 'be copied'), `disk${index}`, file, both);
+        else
+          await runProgram('qemu-img', ['convert', '-f', root.format, '-O', 'qcow2', root.file, file], {
+            signal: both,
+            timeoutMs: CONVERT_MS,
+          });
+        both.throwIfAborted();
+      } catch (cause) {
+        await rm(file, { force: true });
+        throw withDiskSpace(both.aborted ? both.reason : cause, `a snapshot of ${uuid} was made`);
+      }
+      const { size } = await stat(file);
+      return { diskFormat: 'qcow2', sizeBytes: size, open: async () => createReadStream(file), discard: () => rm(file, { force: true }) };
+    });
+
+async function copyRunning(qmp: Qmp, drive: string, file: string, signal: AbortSignal) {
+  const node = `${JOB}copy`;
+  const size = await sizeOfDrive(qmp, drive);
+  await runProgram('qemu-img', ['create', '-q', '-f', 'qcow2', file, String(size)], { signal });
+  try {
+    await qmp.command('blockdev-add', {
+      driver: 'qcow2',
+      'node-name': node,
+      'detect-zeroes': 'unmap',
+      discard: 'unmap',
+      file: { driver: 'file', filename: file, discard: 'unmap' },
+    });
+    await qmp.command('blockdev-backup', { 'job-id': node, device: drive, target: node, sync: 'full', 'auto-dismiss': false });
+    await jobReaches(qmp, node, 'concluded', signal);
+  } finally {
+    await dropJob(qmp, node);
+    await dropNode(qmp, node);
+  }
+}
+
+/** Size of a drive as QEMU has it now, in bytes. */
+export async function sizeOfDrive(qmp: Qmp, drive: string): Promise<number> {
+  const all = (await qmp.command('query-block')) as { device: string; inserted?: { image: { 'virtual-size': number } } }[]; // QEMU's own form
+  const size = all.find((one) => one.device === drive)?.inserted?.image['virtual-size'];
+  if (size === undefined) throw hypervisorFailed({ why: `the emulator has no drive ${drive}` });
+  return size;
+}
