@@ -8,7 +8,7 @@ import { runPolicyMatrix } from './policy.ts';
 import { runConformance } from './run.ts';
 
 /** How many requests of the catalogue were answered as they should be when this was written: the number may only rise. */
-const FLOOR = 0;
+const FLOOR = 1413;
 
 test('every request of the catalogue is answered as it says', { skip: noCatalogue }, async () => {
   const catalogue = await readCatalogue(catalogueFolder);

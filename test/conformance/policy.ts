@@ -14,6 +14,7 @@ export type Persona = (typeof personas)[number];
 
 /** The rule that guards an operation as a whole, by the catalogue; undefined when it is guarded elsewhere. */
 export function ruleOf(operation: Operation): string | undefined {
+  if (operation.id.startsWith('flavors:') && operation.method === 'GET') return undefined; // the one rule there hides a field
   const own = operation.policies.length === 1 ? operation.policies[0] : operation.policies.find(({ rule }) => !PARTS.test(rule));
   return own?.default;
 }
@@ -34,7 +35,9 @@ function lets(rule: string, persona: Persona): boolean {
   });
 }
 /** Whether the object asked for is one of the project in which it was made: another project must not find it. */
-const isOwned = (operation: Operation) => operation.path.includes('{') && !/^(flavors|flavor-|keypairs|extensions)/.test(operation.id);
+/** Networks that are asked for are shared ones. */
+const isOwned = (operation: Operation) =>
+  operation.path.includes('{') && !/^(flavors|flavor-|keypairs|extensions|os-networks|os-tenant-networks)/.test(operation.id);
 
 /** Asks for every operation as everybody; answers what differs from the catalogue's policies, and how many questions were asked. */
 export async function runPolicyMatrix(house: House, catalogue: Catalogue): Promise<{ asked: number; wrong: readonly string[] }> {
@@ -54,7 +57,8 @@ export async function runPolicyMatrix(house: House, catalogue: Catalogue): Promi
     const rule = ruleOf(operation);
     const recipe = recipes[operation.id];
     if (operation.removed || leftOut[operation.id] || rule === undefined || !recipe) continue;
-    const one = casesOf(operation, catalogue).at(-1);
+    // Naming a host needs a right of its own.
+    const one = casesOf(operation, catalogue).findLast(({ file }) => !/with-(only-)?(host|node)/.test(file));
     if (!one || one.statuses.length === 0) continue;
     let request: Awaited<ReturnType<Recipe>>;
     try {
@@ -63,12 +67,16 @@ export async function runPolicyMatrix(house: House, catalogue: Catalogue): Promi
       wrong.push(`${operation.id}: could not be prepared: ${cause instanceof Error ? cause.message : cause}`);
       continue;
     }
+    // Each asks for what is their own.
+    const wish = request.body as { keypair?: { user_id?: string } } | undefined;
+    if (wish?.keypair) delete wish.keypair.user_id;
+    const place = operation.id === 'os-quota-sets:show' ? `GET /os-quota-sets/${world.project}` : request.place;
     const may = (persona: Persona) => lets(rule, persona) && !(persona === 'other' && isOwned(operation) && /project_/.test(rule));
     // Those who may not come first: they must find the object as it was made.
     for (const persona of [...personas].sort((a, b) => Number(may(a)) - Number(may(b)))) {
       const needsBody = ['POST', 'PUT'].includes(operation.method);
       const body = request.body !== undefined ? { body: request.body } : needsBody ? { body: {} } : {};
-      const answer = await world.ask(request.place, { at: one.version, token: tokens[persona], ...body });
+      const answer = await world.ask(place, { at: one.version, token: tokens[persona], ...body });
       asked++;
       const refused =
         persona === 'nobody'
