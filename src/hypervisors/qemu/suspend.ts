@@ -95,10 +95,16 @@ export async function loadMemory(qmp: Qmp, paths: GuestPaths, signal: AbortSigna
   try {
     const sent = pipeline(createReadStream(paths.memory), connect(paths.memorySocket), { signal });
     const closed = qmp.closed.then(() => {
-      throw hypervisorFailed({ why: 'the saved memory does not fit the machine' });
+      throw unfit();
     });
-    await Promise.race([Promise.all([sent, memoryArrived(qmp, signal)]), closed]);
+    // An emulator that cannot read it hangs up on us before it ends, or after: either way it says nothing else.
+    const handedOver = sent.catch((cause: unknown) => {
+      throw signal.aborted ? cause : unfit(cause);
+    });
+    await Promise.race([Promise.all([handedOver, memoryArrived(qmp, signal)]), closed]);
   } finally {
     await rm(paths.memorySocket, { force: true });
   }
 }
+
+const unfit = (cause?: unknown) => hypervisorFailed({ why: 'the saved memory does not fit the machine' }, { cause });
