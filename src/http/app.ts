@@ -398,7 +398,9 @@ function mustBeText(value: unknown, depth: number): void {
 }
 
 function wellFormed(params: Record<string, string>): Record<string, string> {
-  for (const value of Object.values(params)) if (value.includes('\0') || !value.isWellFormed()) throw routeNotFound({});
+  // `.` and `..` name nothing, and a neighbour asked for them would answer for another path.
+  for (const value of Object.values(params))
+    if (value.includes('\0') || !value.isWellFormed() || value === '.' || value === '..') throw routeNotFound({});
   return params;
 }
 
