@@ -10,7 +10,6 @@ else {
   const server = await startMariadb();
   const { port, protocol, username } = new URL(server.url);
   standOn(`${protocol.replace('+pymysql', '')}//${protocol.startsWith('mysql') ? 'root' : username}@127.0.0.1:${port}`);
-  after(() => server.stop());
   await import('./flavors.test.ts');
   await import('./keypairs.test.ts');
   await import('./hosts.test.ts');
@@ -22,4 +21,6 @@ else {
   await import('./hostile.test.ts');
   await import('./tags.test.ts');
   await import('./consoles.test.ts');
+  // Hooks run in their order: the houses of the stories close first.
+  after(() => server.stop());
 }

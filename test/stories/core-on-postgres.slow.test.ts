@@ -12,7 +12,6 @@ else {
   const { port, protocol, username } = new URL(server.url);
   standOn(`${protocol.replace('+pymysql', '')}//${protocol.startsWith('mysql') ? 'root' : username}@127.0.0.1:${port}`);
   standHousesOn(async () => (await ownDatabase()).db);
-  after(() => server.stop());
   await import('./build-a-server.test.ts');
   await import('./build-fails.test.ts');
   await import('./parallel-placing.test.ts');
@@ -35,4 +34,6 @@ else {
   await import('../compute-api/moves/shelve.test.ts');
   await import('../compute-api/moves/states.test.ts');
   await import('../compute-api/moves/moves-fail.test.ts');
+  // Hooks run in their order: the houses of the stories close first.
+  after(() => server.stop());
 }

@@ -10,6 +10,7 @@ else {
   const server = await startPostgres();
   const { port, protocol, username } = new URL(server.url);
   standOn(`${protocol.replace('+pymysql', '')}//${protocol.startsWith('mysql') ? 'root' : username}@127.0.0.1:${port}`);
-  after(() => server.stop());
   await import('./volume.test.ts');
+  // Hooks run in their order: the houses of the stories close first.
+  after(() => server.stop());
 }
