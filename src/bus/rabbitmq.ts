@@ -310,7 +310,7 @@ export function rabbitmqBus(options: RabbitmqOptions): Bus {
       const orderly = async () => {
         await Promise.allSettled([...[...stops].map((stop) => stop()), replies.close(), ears?.close()]);
         await Promise.allSettled([sure.close(), quick.close(), notifier.close(), plainNotifier.close()]);
-        await connection.close();
+        await connection.close().catch(() => undefined); // one that broke this very moment is closed too
       };
       if (connection.ready) await atMost(clock, 2000, orderly()); // a handler that never ends is not waited for
       connection.unsafeDestroy();
