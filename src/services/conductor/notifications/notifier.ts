@@ -87,7 +87,7 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
       log.warn({ cursor }, 'changes were forgotten before they were told: listeners missed some');
       page.last = await lastChange(db.read);
     }
-    const facts = await factsOf(db.read, page.changes, options.disks);
+    const facts = await factsOf(db.read, page.changes, options.disks, cursor);
     for (const [index, change] of page.changes.entries()) {
       const notice = noticeOf(change);
       if (notice) await send(notice, change.at, undefined);
@@ -98,7 +98,7 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
     }
     if (page.changes.length === 0 && waiting.size > 0) {
       const changes = [...waiting.values()].slice(0, PAGE);
-      const fresh = await factsOf(db.read, changes, options.disks);
+      const fresh = await factsOf(db.read, changes, options.disks, cursor);
       for (const change of changes) {
         waiting.delete(change.key);
         await tellServer(change, fresh, true);
@@ -137,6 +137,8 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
       const key = `${event.id} ${phase === 'start' ? 'start' : 'end'}`;
       // What began before this process did was told by the one before it, or by nobody who still cares.
       if (known.phases.has(key) || at < since || (at > change.at && !last)) continue;
+      // It belongs to a later change, written with it: clocks that are coarse or step back do not put it before that one.
+      if ((facts.writtenWith.get(`${change.key} ${at}`) ?? 0) > change.seq) continue;
       if (at > change.at && clock.now() - at < SETTLED) {
         waiting.set(change.key, change);
         continue;
@@ -207,12 +209,14 @@ interface Facts {
   readonly tags: ReadonlyMap<number, readonly string[]>;
   readonly disks: ReadonlyMap<string, readonly Disk[]>;
   readonly events: ReadonlyMap<string, readonly EventRow[]>;
+  /** By server and time: the newest change of that time which is still to be told, Infinity where it has no number yet. */
+  readonly writtenWith: ReadonlyMap<string, number>;
 }
 
 /** All that a page of changes needs, in a few queries. */
-async function factsOf(db: Query, changes: readonly Change[], withDisks: boolean): Promise<Facts> {
+async function factsOf(db: Query, changes: readonly Change[], withDisks: boolean, cursor: number): Promise<Facts> {
   const uuids = [...new Set(changes.filter((change) => change.noun === 'server').map((change) => change.key))];
-  if (uuids.length === 0) return { servers: new Map(), tags: new Map(), disks: new Map(), events: new Map() };
+  if (uuids.length === 0) return { servers: new Map(), tags: new Map(), disks: new Map(), events: new Map(), writtenWith: new Map() };
   const rows = await db.selectFrom('servers').selectAll().where('uuid', 'in', uuids).execute();
   const servers = new Map(rows.map((row) => [row.uuid, toServer(row)]));
   const tags = await tagsOf(
@@ -251,7 +255,19 @@ async function factsOf(db: Query, changes: readonly Change[], withDisks: boolean
     .orderBy('e.id')
     .execute();
   for (const row of found) push(events, row.server_uuid, row);
-  return { servers, tags, disks, events };
+  // Read after the events: a change that was written with one of them is there too.
+  const writtenWith = new Map<string, number>();
+  const untold = db
+    .selectFrom('changes')
+    .select(['key', 'at', 'seq'])
+    .where('noun', '=', 'server')
+    .where('key', 'in', uuids)
+    .where((eb) => eb.or([eb('seq', 'is', null), eb('seq', '>', cursor)]));
+  for (const { key, at, seq } of await untold.execute()) {
+    const name = `${key} ${at}`;
+    writtenWith.set(name, Math.max(writtenWith.get(name) ?? 0, seq ?? Number.POSITIVE_INFINITY));
+  }
+  return { servers, tags, disks, events, writtenWith };
 }
 const push = <V>(map: Map<string, V[]>, key: string, value: V) => {
   const list = map.get(key);
