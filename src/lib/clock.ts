@@ -10,8 +10,15 @@ export interface Clock {
   after(ms: number, run: () => void): () => void;
 }
 
+/** The machine's clock tells milliseconds: within one, each time told is a microsecond later than the one before, so that what happened later has the
+ *  later time. */
+let lastTold = 0;
 export const systemClock: Clock = {
-  now: () => Date.now() * 1000,
+  now: () => {
+    const wall = Date.now() * 1000;
+    lastTold = lastTold >= wall && lastTold < wall + 999 ? lastTold + 1 : wall;
+    return lastTold;
+  },
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

@@ -118,37 +118,42 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
     const events = facts.events.get(change.key) ?? [];
     const moment = (event: EventRow | undefined, failed: boolean): Moment => ({
       server,
-      vmState,
-      taskState,
+      vmState: known.vmState ?? vmState,
+      taskState: known.taskState,
       tags: facts.tags.get(server.id) ?? [],
       disks: facts.disks.get(server.uuid) ?? [],
       asked: event ? { requestId: event.request_id, userId: event.user_id, projectId: event.project_id } : null,
       fault: failed ? { code: faultCode(server), message: event?.details ?? server.fault?.message ?? '' } : null,
     });
-    const old = { vmState: known.vmState ?? vmState, taskState: known.taskState };
-    const moved = old.vmState !== vmState || (options.onStateChange === 'vm_and_task_state' && old.taskState !== taskState);
-    if (options.onStateChange && known.vmState !== undefined && moved) {
-      const now = moment(undefined, false);
-      await send(updateNotice(now, old, parts.options.host), change.at, legacyPayload(now, old));
-    }
-    known.vmState = vmState;
-    known.taskState = taskState;
-    for (const { event, phase, at } of phasesOf(events)) {
-      const key = `${event.id} ${phase === 'start' ? 'start' : 'end'}`;
-      // What began before this process did was told by the one before it, or by nobody who still cares.
-      if (known.phases.has(key) || at < since || (at > change.at && !last)) continue;
-      // It belongs to a later change, written with it: clocks that are coarse or step back do not put it before that one.
-      if ((facts.writtenWith.get(`${change.key} ${at}`) ?? 0) > change.seq) continue;
-      if (at > change.at && clock.now() - at < SETTLED) {
-        waiting.set(change.key, change);
-        continue;
-      }
-      known.phases.add(key);
+    const tellPhase = async ({ event, phase, at }: EventPhase) => {
+      known.phases.add(phaseKey(event, phase));
       const now = moment(event, phase === 'error');
       for (const notice of serverNotices(event.event, phase, now, change.body, parts.options.host))
         await send(notice, at, legacyPayload(now));
       const task = phase === 'error' ? conductorTasks[event.event] : undefined;
       if (task && now.fault) await send(taskNotice(task, now, exceptionPayload(now.fault), parts.options.host), at, undefined);
+    };
+    const open = phasesOf(events).filter(
+      // What began before this process did was told by the one before it, or by nobody who still cares.
+      // What a later change was written with belongs to that one, whatever the clocks of several machines say.
+      ({ event, phase, at }) =>
+        !known.phases.has(phaseKey(event, phase)) && at >= since && (facts.writtenWith.get(`${change.key} ${at}`) ?? 0) <= change.seq,
+    );
+    const earlier = known.vmState === undefined ? [] : open.filter(({ at }) => at < change.at);
+    for (const each of earlier) await tellPhase(each); // the server was still what it was before this change
+    const old = { vmState: known.vmState ?? vmState, taskState: known.taskState };
+    const moved = old.vmState !== vmState || (options.onStateChange === 'vm_and_task_state' && old.taskState !== taskState);
+    const seen = known.vmState !== undefined;
+    known.vmState = vmState;
+    known.taskState = taskState;
+    if (options.onStateChange && seen && moved) {
+      const now = moment(undefined, false);
+      await send(updateNotice(now, old, parts.options.host), change.at, legacyPayload(now, old));
+    }
+    for (const each of open) {
+      if (earlier.includes(each) || (each.at > change.at && !last)) continue;
+      if (each.at > change.at && clock.now() - each.at < SETTLED) waiting.set(change.key, change);
+      else await tellPhase(each);
     }
   };
 
@@ -275,8 +280,15 @@ const push = <V>(map: Map<string, V[]>, key: string, value: V) => {
   else map.set(key, [value]);
 };
 
+interface EventPhase {
+  readonly event: EventRow;
+  readonly phase: Phase;
+  readonly at: number;
+}
+const phaseKey = (event: EventRow, phase: Phase) => `${event.id} ${phase === 'start' ? 'start' : 'end'}`;
+
 /** Beginnings and ends of events in the order in which they happened. */
-function phasesOf(events: readonly EventRow[]): { event: EventRow; phase: Phase; at: number }[] {
+function phasesOf(events: readonly EventRow[]): EventPhase[] {
   return events
     .flatMap((event) => [
       { event, phase: 'start' as const, at: event.started_at },
