@@ -4,6 +4,8 @@ import { spawn } from 'node:child_process';
 import { globSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
+const FILES_TOGETHER = 10;
+
 const [asked = 'fast', ...words] = process.argv.slice(2);
 if (asked === 'test') {
   const fast = await again('fast');
@@ -18,12 +20,27 @@ if (files.length === 0) {
   console.error(`no ${asked} test file matches ${words.join(' ')}`);
   process.exit(2);
 }
-// Fast files share a process: starting one for each costs more than the tests. There is one such process for each core, up to four.
-// Slow files get one each, in turn: they start servers and guests of their own.
-const groups = slow ? [files] : deal(files, Math.min(4, availableParallelism(), files.length));
+// Fast files share processes, a dozen or so in each: starting one for each costs more than the tests, and in a process with hundreds every test gets
+// slower, as the runner follows all that each of them began. Slow files get one each, in turn: they start servers and guests of their own.
+const groups = slow ? [files] : deal(files, Math.ceil(files.length / FILES_TOGETHER));
 const flags = slow ? ['--test-concurrency=1', '--test-timeout=900000'] : ['--test-isolation=none', '--test-timeout=60000'];
-const codes = await Promise.all(groups.map((group) => run(group)));
-process.exit(codes.every((code) => code === 0) ? 0 : 1);
+const waiting = [...groups];
+const failed: string[] = [];
+let worst = 0;
+const total = { tests: 0, pass: 0, fail: 0, skipped: 0 };
+await Promise.all(
+  Array.from({ length: Math.min(4, availableParallelism()) }, async () => {
+    for (let group = waiting.shift(); group; group = waiting.shift()) worst = Math.max(worst, await run(group));
+  }),
+);
+if (groups.length > 1)
+  console.log(
+    Object.entries(total)
+      .map(([name, count]) => `ℹ all ${name} ${count}`)
+      .join('\n'),
+  );
+if (failed.length > 0) console.log(`failed:\n${failed.join('\n')}`); // again and last: nobody reads a thousand lines
+process.exit(worst === 0 ? 0 : 1);
 
 function again(speed: 'fast' | 'slow'): Promise<number> {
   const child = spawn(process.execPath, [import.meta.filename, speed, ...words], { stdio: 'inherit' });
@@ -54,6 +71,11 @@ function run(group: readonly string[]): Promise<number> {
   return new Promise((resolve) =>
     child.on('close', (code) => {
       if (output) process.stdout.write(output); // whole, so that two reports do not mix
+      for (const name of Object.keys(total) as (keyof typeof total)[])
+        total[name] += Number(output.match(new RegExp(`^ℹ ${name} (\\d+)$`, 'm'))?.[1] ?? 0);
+      const list = output.indexOf('✖ failing tests:');
+      if (list >= 0) failed.push(output.slice(list).split('\n').slice(1).join('\n').trim());
+      else if (code !== 0 && !alone) failed.push(`exit code ${code} of ${group.join(' ')}`);
       resolve(code ?? 1);
     }),
   );
