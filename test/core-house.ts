@@ -7,7 +7,6 @@ import { memoryBus } from '../src/bus/memory.ts';
 import { volumeClient } from '../src/clients/volume.ts';
 import type { Database } from '../src/db/engine.ts';
 import { migrate } from '../src/db/migrate.ts';
-import { openDatabase } from '../src/db/open.ts';
 import { insertIgnore } from '../src/db/statements.ts';
 import { insertActions } from '../src/db/tables/compute/actions.ts';
 import { writeChanges } from '../src/db/tables/compute/changes.ts';
@@ -28,6 +27,7 @@ import { type SchedulerOptions, schedulerDefaults } from '../src/services/schedu
 import { type Scheduler, startScheduler } from '../src/services/scheduler/start.ts';
 import { audit } from './audit.ts';
 import { imageBook } from './image-book.ts';
+import { openFresh } from './support/fresh-database.ts';
 
 /** A network in memory: ports by server, with the promises of the real one. */
 export function portBook(path?: string) {
@@ -147,7 +147,7 @@ export async function openHouse(options: HouseOptions = {}) {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'kilonova-core-'));
   const clock = options.clock ?? systemClock;
   const log = options.log ?? silentLog;
-  const db: Database = await (databases ? databases() : openDatabase({ url: join(dir, 'cloud.db') }));
+  const db: Database = await (databases ? databases() : openFresh(join(dir, 'cloud.db')));
   await migrate(db);
   const bus: Bus = memoryBus({ clock, log, ...(options.unkind ? { unkind: options.unkind } : {}) });
   const network = portBook(options.dir && join(options.dir, 'ports.json'));

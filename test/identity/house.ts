@@ -1,8 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { migrate } from '../../src/db/migrate.ts';
-import { openDatabase } from '../../src/db/open.ts';
 import { openFrontDoor } from '../../src/http/front-door.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
@@ -10,6 +8,7 @@ import { createIdentityApp } from '../../src/services/identity/app.ts';
 import { defaultCatalog } from '../../src/services/identity/catalog.ts';
 import { openTokenKeys } from '../../src/services/identity/keys.ts';
 import { seedIdentity } from '../../src/services/identity/seed.ts';
+import { openFresh } from '../support/fresh-database.ts';
 
 export interface Answer {
   readonly status: number;
@@ -23,8 +22,7 @@ export async function openIdentity(more: { clock?: Clock } = {}) {
   const clock = more.clock ?? systemClock;
   const dir = mkdtempSync(join(tmpdir(), 'kilonova-identity-'));
   const url = join(dir, 'cloud.db');
-  const db = await openDatabase({ url });
-  await migrate(db);
+  const db = await openFresh(url);
   const passwords = { adminPassword: 'admin-pw', demoPassword: 'demo-pw', servicePassword: 'service-pw' };
   const seed = () => seedIdentity({ db, clock, log: silentLog, ...passwords });
   const ids = await seed();

@@ -5,6 +5,7 @@ import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
 import type { Database } from '../../src/db/engine.ts';
 import { openDatabase } from '../../src/db/open.ts';
+import { openFresh } from './fresh-database.ts';
 
 /** Where houses of this process stand, when not on SQLite: a server's URL as a user who may make databases, without a database's name. */
 let server: string | undefined;
@@ -17,7 +18,7 @@ export const standOn = (url: string): void => {
 export async function ownDatabase(): Promise<{ db: Database; drop(): Promise<void> }> {
   if (server === undefined) {
     const dir = mkdtempSync(join(tmpdir(), 'kilonova-compute-'));
-    const db = await openDatabase({ url: `sqlite:///${join(dir, 'cloud.db')}` });
+    const db = await openFresh(join(dir, 'cloud.db'));
     return {
       db,
       async drop() {

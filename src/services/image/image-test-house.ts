@@ -1,8 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { migrate } from '../../db/migrate.ts';
-import { openDatabase } from '../../db/open.ts';
+import { openFresh } from '../../../test/support/fresh-database.ts';
 import { openFrontDoor } from '../../http/front-door.ts';
 import { manualClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
@@ -40,8 +39,7 @@ export interface Answer {
 /** A real image service on a port of its own, with its own database and directory. */
 export async function openImageHouse(options: Partial<ImageAppOptions> = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'kilonova-image-'));
-  const db = await openDatabase({ url: join(dir, 'cloud.db') });
-  await migrate(db);
+  const db = await openFresh(join(dir, 'cloud.db'));
   const clock = manualClock();
   const storeDir = options.storeDir ?? join(dir, 'images');
   const open = async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openFresh } from '../../../test/support/fresh-database.ts';
 import type { Database } from '../../db/engine.ts';
 import { migrate } from '../../db/migrate.ts';
 import { openDatabase } from '../../db/open.ts';
@@ -46,7 +47,7 @@ export const callers: Readonly<Record<string, Caller>> = {
 /** The network service behind a real listener, on its own database, with a table of callers instead of identity. */
 export async function openNetworkHouse(options: Partial<NetworkAppOptions> & { seed?: boolean; url?: string } = {}): Promise<NetworkHouse> {
   const dir = mkdtempSync(join(tmpdir(), 'kilonova-network-'));
-  const db = await openDatabase({ url: options.url ?? join(dir, 'cloud.db') });
+  const db = await (options.url ? openDatabase({ url: options.url }) : openFresh(join(dir, 'cloud.db')));
   await migrate(db);
   const clock = manualClock();
   if (options.seed !== false) await seedNetwork({ db, clock, ownerProjectId: 'admin-project' });

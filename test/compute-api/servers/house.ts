@@ -2,8 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { volumeClient } from '../../../src/clients/volume.ts';
-import { migrate } from '../../../src/db/migrate.ts';
-import { openDatabase } from '../../../src/db/open.ts';
 import { createApp, type Dialect } from '../../../src/http/app.ts';
 import { openFrontDoor } from '../../../src/http/front-door.ts';
 import { manualClock } from '../../../src/lib/clock.ts';
@@ -17,6 +15,7 @@ import type { NetworkInfo } from '../../../src/model/server.ts';
 import { openChangeHub } from '../../../src/services/compute-api/change-hub.ts';
 import type { ImagePort, NetworkPort, ServerImage, ServerParts } from '../../../src/services/compute-api/server-parts.ts';
 import { serverRoutes } from '../../../src/services/compute-api/server-routes.ts';
+import { openFresh } from '../../support/fresh-database.ts';
 
 export const versions: readonly Version[] = Array.from({ length: 104 }, (_none, index) => `2.${index + 1}` as Version);
 
@@ -106,8 +105,7 @@ export interface Ask {
 /** The server routes on an own front door and SQLite file, without a conductor: servers stay BUILD until a test moves them on. */
 export async function openHouse(options: Pick<ServerParts, 'quotas' | 'maxLimit'> = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'kilonova-servers-'));
-  const db = await openDatabase({ url: join(dir, 'cloud.db') });
-  await migrate(db);
+  const db = await openFresh(join(dir, 'cloud.db'));
   const clock = manualClock(1_700_000_000_000_000);
   const rung: string[] = [];
   const parts: ServerParts = {
@@ -228,7 +226,7 @@ export const port: NetworkInfo = {
 /** The least a create needs at 2.1; `networks` as well from 2.37 on. */
 export const wish = (more: object = {}) => ({ server: { name: 'web', imageRef: IMAGE, flavorRef: '1', ...more } });
 
-async function seed(db: Awaited<ReturnType<typeof openDatabase>>): Promise<void> {
+async function seed(db: Awaited<ReturnType<typeof openFresh>>): Promise<void> {
   const flavor = (id: string, more: object = {}) => ({
     flavorid: id,
     name: `flavor-${id}`,

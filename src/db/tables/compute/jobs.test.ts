@@ -3,20 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { openFresh } from '../../../../test/support/fresh-database.ts';
 import { newUuid } from '../../../lib/ids.ts';
 import { freshProgress } from '../../../model/jobs.ts';
 import type { Database } from '../../engine.ts';
-import { migrate } from '../../migrate.ts';
-import { openDatabase } from '../../open.ts';
 import { FEED_FLOOR, forgetChanges, numberChanges, readChanges, SEQUENCER, writeChange } from './changes.ts';
 import { endJob, handBackJobs, insertJobs, overtakeJobs, requeueJob, takeJobs, turnJob } from './jobs.ts';
 import { ensureLease, giveLeaseBack, setLeaseValue, takeLease } from './leases.ts';
 
 async function withDatabase(work: (db: Database) => Promise<void>) {
   const dir = mkdtempSync(join(tmpdir(), 'kilonova-jobs-'));
-  const db = await openDatabase({ url: join(dir, 'jobs.db') });
+  const db = await openFresh(join(dir, 'jobs.db'));
   try {
-    await migrate(db);
     await work(db);
   } finally {
     await db.close();
