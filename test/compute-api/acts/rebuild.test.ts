@@ -72,7 +72,7 @@ test('a rebuild keeps id, addresses, host and claim, and changes what it names',
 test('a stopped server is stopped afterwards; one in error runs', async () => {
   const stopped = await house.boot('stopped');
   const since = systemClock.now();
-  await house.put(stopped, { metadata: '{"fake:createDisks":"slow:20","fake:spawn":"slow:20"}' });
+  await house.put(stopped, { metadata: '{"fake:createDisks":"slow:20","fake:spawn":"slow:250"}' });
   await rebuild(stopped);
   const server = await house.ended(stopped);
   assert.deepEqual([server.vmState, server.powerState], ['stopped', 4]);
