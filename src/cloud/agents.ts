@@ -53,6 +53,7 @@ export async function startHost(options: {
       attributes: hostAttributes(settings.hostAttributes),
       concurrency,
       reportMs: settings.reportInterval * 1000,
+      volumeUsageMs: settings.volumeUsageInterval * 1000,
       durable: kind !== 'fake',
     },
     ...(options.onFenced ? { onFenced: options.onFenced } : {}),

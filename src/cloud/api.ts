@@ -9,6 +9,7 @@ import type { App, TokenCheck } from '../http/app.ts';
 import { type FrontDoor, openFrontDoor } from '../http/front-door.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import { readAuditUnit } from '../model/audit-period.ts';
 import { CHANGES_RING } from '../model/jobs.ts';
 import { createComputeApp } from '../services/compute-api/app.ts';
 import { openChangeHub } from '../services/compute-api/change-hub.ts';
@@ -25,6 +26,7 @@ import { agentPort, consoleAddressPort, consolePort, consoleSettings, diagnostic
 import { machineName } from './hypervisor.ts';
 import { type Neighbours, openNeighbours } from './neighbours.ts';
 import { networkPort } from './network-port.ts';
+import { tellsOutside } from './notifications.ts';
 import type { Settings } from './options.ts';
 import { plainRoutes } from './plain.ts';
 import { processMetrics } from './process-metrics.ts';
@@ -145,6 +147,8 @@ export async function startApi(options: {
         agents: agentPort(bus),
         consoleAddress: consoleAddressPort(bus),
         consoles: consoleSettings(settings),
+        auditUnit: readAuditUnit(settings.usageAuditPeriod),
+        tellsOutside: tellsOutside(settings),
         serviceDownSeconds: settings.serviceDownTime,
         host: settings.host ?? machineName(),
         quotas: {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Bus } from '../bus/bus.ts';
 import { computeAgentContract } from '../bus/contracts/compute-agent.ts';
+import { conductorContract } from '../bus/contracts/conductor.ts';
 import { type ImageClient, snapshotOf } from '../clients/image.ts';
 import type { ConsoleAddress, ConsoleProtocol } from '../model/consoles.ts';
 import { CloudError } from '../model/errors.ts';
@@ -74,7 +75,7 @@ const emptySnapshot = (id: string, name: string) => ({
 
 /** Agents as the compute API reaches them. */
 export const agentPort = (bus: Bus): AgentPort => ({
-  cacheImages: (host, imageIds) => bus.tell(computeAgentContract, 'cacheImages', { imageIds: [...imageIds] }, { host }),
+  cacheImages: (aggregateId, imageIds) => bus.tell(conductorContract, 'cacheImages', { aggregateId, imageIds: [...imageIds] }),
 });
 
 /** Bytes of a console that are asked for at most. */

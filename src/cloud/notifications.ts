@@ -1,27 +1,30 @@
+import type { NotificationOptions, Outside } from '../bus/announcer.ts';
 import type { Bus } from '../bus/bus.ts';
 import { openBus } from '../bus/open.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import type { ConductorParts } from '../services/conductor/parts.ts';
 import type { Settings } from './options.ts';
 
 const formats = ['versioned', 'unversioned', 'both'] as const;
 const stateChanges = ['vm_state', 'vm_and_task_state'] as const;
-type Told = Pick<ConductorParts, 'notifications' | 'notify'> & { close(): Promise<void> };
+type Told = Outside & { close(): Promise<void> };
 
-/** What a conductor tells the outside, and through which bus. Throws an Error with a sentence for options that name nothing. */
+/** Whether anybody outside is told anything. */
+export const tellsOutside = ({ notificationDriver: driver }: Settings): boolean => driver !== '' && driver !== 'noop';
+
+/** What conductors and schedulers tell the outside, and through which bus. Throws an Error with a sentence for options that name nothing. */
 export async function openNotifications(settings: Settings, parts: { bus: Bus; clock: Clock; log: Log }): Promise<Told> {
   const { bus, clock, log } = parts;
   const driver = settings.notificationDriver;
   const silent = { async close() {} };
-  if (driver === '' || driver === 'noop') return silent;
+  if (!tellsOutside(settings)) return silent;
   const format = formats.find((word) => word === settings.notificationFormat);
   if (!format) throw new Error(`notification_format is ${settings.notificationFormat}; it must be one of ${formats.join(', ')}`);
   const onStateChange = stateChanges.find((word) => word === settings.notifyOnStateChange) ?? null;
   if (settings.notifyOnStateChange && !onStateChange)
     throw new Error(`notify_on_state_change is ${settings.notifyOnStateChange}; it must be one of ${stateChanges.join(', ')}`);
   const { versionedTopics, notificationTopics: topics, bdmsInNotifications: disks } = settings;
-  const notifications = { format, versionedTopics, topics, onStateChange, disks };
+  const notifications: NotificationOptions = { format, versionedTopics, topics, onStateChange, disks };
   if (driver === 'log')
     return { ...silent, notifications, notify: async (topic, envelope) => log.info({ topic, notification: envelope }, 'notification') };
   if (driver !== 'messagingv2' && driver !== 'messaging')

@@ -190,7 +190,9 @@ const starters: Readonly<Record<PartName, (ground: Ground) => Promise<void>>> = 
     const db = await ground.db();
     const bus = await ground.bus();
     const options = schedulerOptions(config.settings, config.settings.host ?? machineName());
-    const scheduler = await startScheduler({ db, bus, clock, log, options });
+    const { close, ...told } = await openNotifications(config.settings, { bus, clock, log });
+    ground.undo(close);
+    const scheduler = await startScheduler({ db, bus, clock, log, ...told, options });
     ground.undo(() => scheduler.stop());
     ground.say('scheduler ready');
   },

@@ -1,12 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { newSecret } from '../lib/ids.ts';
+import { readAuditUnit } from '../model/audit-period.ts';
 import { enforcedClasses, legacyRatios } from '../model/legacy-claim.ts';
 import { type ConductorOptions, conductorDefaults } from '../services/conductor/parts.ts';
 import { type SchedulerOptions, schedulerDefaults } from '../services/scheduler/options.ts';
 import { readAliases } from '../services/scheduler/pci/aliases.ts';
 import type { Settings } from './options.ts';
 
-/** Options of a conductor out of the config. Its name is new at each start: leases of a former self run out. */
+/** Options of a conductor out of the config. Throws for an audit period that is none. Its name is new at each start: leases of a former self run out. */
 export const conductorOptions = (
   settings: Settings,
   more: { host: string; crashAt: string | null; alone?: boolean; given?: ReadonlySet<keyof Settings> },
@@ -26,6 +27,10 @@ export const conductorOptions = (
   reclaimSeconds: settings.reclaimInterval,
   resizeConfirmSeconds: settings.resizeConfirmWindow,
   shelvedOffloadSeconds: settings.shelvedOffloadTime,
+  usageAudit: settings.usageAudit,
+  auditUnit: readAuditUnit(settings.usageAuditPeriod),
+  precacheHosts: settings.precacheConcurrency,
+  precacheMs: settings.longRpcTimeout * 1000,
   crashAt: more.crashAt,
   alone: more.alone ?? false,
 });

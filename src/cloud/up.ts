@@ -135,10 +135,10 @@ async function start(
   undo.push(() => metadata.stop());
 
   // Ended in the opposite order: whoever asks ends before whoever answers.
-  const scheduler = await startScheduler({ db, bus, clock, log, options: schedulerOptions(settings, machineName()) });
-  undo.push(() => scheduler.stop());
   const { close: closeNotifications, ...told } = await openNotifications(settings, { bus, clock, log });
   undo.push(closeNotifications);
+  const scheduler = await startScheduler({ db, bus, clock, log, ...told, options: schedulerOptions(settings, machineName()) });
+  undo.push(() => scheduler.stop());
   const conductor = await startConductor({
     db,
     bus,

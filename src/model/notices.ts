@@ -1,18 +1,27 @@
 import type { Flavor } from './server.ts';
 
-/** What listeners outside are told of a change of anything but servers. It lies in the change's body and is sent as it is: the rows may be gone by then. */
+/** One event as listeners outside are told of it. Those of anything but servers lie in a change's body and are sent as they are: the rows may be gone by then. */
 export interface Notice {
   /** 'flavor.create' */
   readonly event: string;
-  readonly priority: 'INFO';
+  readonly priority: 'INFO' | 'ERROR';
   /** 'nova-api:<host>' */
   readonly publisher: string;
   readonly payload: object;
 }
 export const notice = (publisher: string, event: string, payload: object): Notice => ({ event, priority: 'INFO', publisher, payload });
 
+/** The same news in the unversioned form, for who still reads that. */
+export interface LegacyNotice {
+  /** 'compute.instance.exists' */
+  readonly event: string;
+  /** 'compute.<host>' */
+  readonly publisher: string;
+  readonly payload: object;
+}
+
 /** A payload in the form consumers unpack.  Spec: notification guide, "Versioned notifications". */
-const novaObject = (name: string, version: string, data: object) => ({
+export const novaObject = (name: string, version: string, data: object) => ({
   'nova_object.name': name,
   'nova_object.namespace': 'nova',
   'nova_object.version': version,
@@ -20,10 +29,10 @@ const novaObject = (name: string, version: string, data: object) => ({
 });
 
 /** Times inside payloads: whole seconds of UTC, out of microseconds. */
-const seconds = (at: number | null): string | null => (at === null ? null : `${new Date(at / 1000).toISOString().slice(0, 19)}Z`);
+export const seconds = (at: number | null): string | null => (at === null ? null : `${new Date(at / 1000).toISOString().slice(0, 19)}Z`);
 
 /** Projects: those that may use a private flavor; null where nobody has looked.  Spec: notification object FlavorPayload 1.4. */
-export const flavorPayload = (flavor: Omit<Flavor, 'id'>, projects: readonly string[] | null) =>
+export const flavorPayload = (flavor: Omit<Flavor, 'id'>, projects: readonly string[] | null = null) =>
   novaObject('FlavorPayload', '1.4', {
     flavorid: flavor.flavorId,
     name: flavor.name,

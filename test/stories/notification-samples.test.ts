@@ -5,46 +5,38 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { waitFor } from '../house/running.ts';
 import { noCatalogue, notificationSample, shapeCheck } from '../support/catalogue.ts';
+import { formFaults } from '../support/notice-forms.ts';
 import { NULLABLE } from '../support/notification-nulls.ts';
+import { hostEvents, serverEvents } from '../support/told-events.ts';
 import { type Any, openVolumeWorld } from '../support/volume-world.ts';
 
 const CONFIG = `
 [DEFAULT]
 reclaim_instance_interval = 3600
+compute_monitors = cpu.virt_driver
+volume_usage_poll_interval = 1
 [oslo_messaging_notifications]
 driver = log
 [notifications]
-notification_format = versioned
+notification_format = both
 notify_on_state_change = vm_and_task_state
 bdms_in_notifications = true
 `;
-/** Every event of servers that can happen on a cloud of fake hosts. */
-const EXPECTED = [
-  ...['create', 'reboot', 'rebuild', 'volume_attach', 'volume_swap', 'interface_attach', 'resize'].flatMap((word) =>
-    ['start', 'end', 'error'].map((phase) => `${word}.${phase}`),
-  ),
-  ...'delete soft_delete restore power_on power_off pause unpause suspend resume rescue unrescue trigger_crash_dump snapshot volume_detach interface_detach shutdown'
-    .split(' ')
-    .concat('resize_prep resize_finish resize_confirm resize_revert shelve shelve_offload unshelve live_migration_pre'.split(' '))
-    .concat('live_migration_post live_migration_post_dest live_migration_rollback_dest'.split(' '))
-    .flatMap((word) => ['start', 'end'].map((phase) => `${word}.${phase}`)),
-  'rebuild_scheduled',
-  'lock',
-  'unlock',
-  'update',
-].map((event) => `instance.${event}`);
-
-test('every event of a server has the form of its sample, and says which volume and image it is about', { skip: noCatalogue }, async () => {
+test('every event of servers and hosts has the form of its sample, and says which volume and image it is about', {
+  skip: noCatalogue,
+}, async () => {
   const { compareShape } = await shapeCheck();
   const dir = mkdtempSync(join(tmpdir(), 'kilonova-notices-'));
   const config = join(dir, 'nova.conf');
   writeFileSync(config, CONFIG);
   const world = await openVolumeWorld({ args: ['--hypervisor', 'fake', '--hosts', '2', '--config', config] });
-  const heard = (): Any[] =>
+  const heard = (versioned = true): Any[] =>
     readFileSync(join(world.house.dataDir, 'kilonova.log'), 'utf8')
       .split('\n')
       .filter((line) => line.startsWith('{') && line.includes('"notification"'))
-      .map((line) => JSON.parse(line).notification);
+      .map((line) => JSON.parse(line))
+      .filter((line) => line.topic.startsWith('versioned') === versioned)
+      .map((line) => line.notification);
   try {
     const { compute, serverIs, ended } = world;
     const act = async (id: string, body: Any) => {
@@ -110,6 +102,34 @@ test('every event of a server has the form of its sample, and says which volume 
     await act(id, { forceDelete: null });
     await serverIs(id, 'gone');
 
+    const aggregate = (await compute('POST /os-aggregates', { aggregate: { name: 'a' } }, '2.96', world.admin)).body.aggregate.id;
+    await compute(`POST /os-aggregates/${aggregate}/action`, { add_host: { host: 'fake1' } }, '2.96', world.admin);
+    const cache = await compute(`POST /os-aggregates/${aggregate}/images`, { cache: [{ id: world.imageId }] }, '2.96', world.admin);
+    assert.equal(cache.status, 202);
+    for (const [wish, method] of [
+      ['abort', 'DELETE'],
+      ['force', 'POST'],
+    ]) {
+      const slow = await world.boot({ metadata: { 'fake:migrateLive': 'slow:60000' } });
+      await serverIs(slow, 'ACTIVE');
+      await act(slow, { 'os-migrateLive': { host: null, block_migration: 'auto' } });
+      let move: Any;
+      await waitFor(
+        async () => {
+          [move] = (await compute(`GET /servers/${slow}/migrations`, undefined, '2.96', world.admin)).body.migrations;
+          return move?.status === 'running';
+        },
+        10_000,
+        () => `the migration is ${move?.status}`,
+      );
+      const place = `${method} /servers/${slow}/migrations/${move.id}${wish === 'force' ? '/action' : ''}`;
+      const asked = await compute(place, wish === 'force' ? { force_complete: null } : undefined, '2.96', world.admin);
+      assert.equal(asked.status, 202, JSON.stringify(asked.body));
+      await serverIs(slow, 'ACTIVE');
+      await act(slow, { forceDelete: null });
+      await serverIs(slow, 'gone');
+    }
+
     const fails = ['attachVolume', 'swapVolume', 'reboot', 'attachNic', 'migrateLive', 'fetchDisks'].map((deed) => [
       `fake:${deed}`,
       'fail',
@@ -141,9 +161,24 @@ test('every event of a server has the form of its sample, and says which volume 
     await act(never, { forceDelete: null });
     await serverIs(never, 'gone');
 
+    const { services } = (await compute('GET /os-services?binary=nova-compute', undefined, '2.96', world.admin)).body;
+    const down = async (which: (host: string) => boolean) => {
+      for (const service of services.filter((one: Any) => which(one.host)))
+        assert.equal((await compute(`PUT /os-services/${service.id}`, { forced_down: true }, '2.96', world.admin)).status, 200);
+    };
+    const lost = await world.boot();
+    const seen = await serverIs(lost, 'ACTIVE');
+    const { server } = (await compute(`GET /servers/${seen.id}`, undefined, '2.96', world.admin)).body;
+    await down((host) => host === server['OS-EXT-SRV-ATTR:host']);
+    await act(lost, { evacuate: {} });
+    await serverIs(lost, 'SHUTOFF');
+    await down(() => true);
+    await act(lost, { evacuate: {} });
+    await serverIs(lost, 'ERROR');
+
     const missing = () => {
       const told = new Set(heard().map((one) => one.event_type));
-      return EXPECTED.filter((event) => !told.has(event));
+      return [...serverEvents, ...hostEvents].filter((event) => !told.has(event));
     };
     await waitFor(
       () => missing().length === 0,
@@ -152,6 +187,7 @@ test('every event of a server has the form of its sample, and says which volume 
     );
     const wrong: string[] = [];
     for (const said of heard()) {
+      wrong.push(...formFaults({ event: said.event_type, priority: said.priority, publisher: said.publisher_id, payload: said.payload }));
       if (!said.event_type.startsWith('instance.')) continue;
       const sample = notificationSample(`${said.event_type.replaceAll('.', '-')}.json`) as { payload: object } | undefined;
       if (!sample) {

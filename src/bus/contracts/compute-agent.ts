@@ -51,8 +51,8 @@ export const computeAgentContract = {
     buildServer: tell(BuildCommand),
     destroyServer: tell(DestroyCommand),
     doDeed: tell(DeedCommand),
-    /** Images the host shall have before a server needs them. */
-    cacheImages: tell(Type.Object({ imageIds: Type.Array(Uuid) })),
+    /** Images the host shall have before a server needs them; answers when it has them, or cannot. */
+    cacheImages: ask(Type.Object({ imageIds: Type.Array(Uuid) }), Type.Object({ cached: Type.Array(Uuid), failed: Type.Array(Uuid) })),
     /** Out of turn, of a deed in hand: to give up (its outcome then says so), or to end whatever it costs. Nothing when it is not in hand. */
     urgeDeed: tell(Type.Object({ jobUuid: Uuid, uuid: Uuid, step: Type.String(), how: Type.Enum('abort', 'force') })),
     /** The newest bytes of a guest's console, base64. Throws guestNotFound. */

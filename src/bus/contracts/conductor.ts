@@ -102,6 +102,25 @@ export const conductorContract = {
         }),
       }),
     ),
+    /** What guests read from and wrote to their volumes since they began to; may be lost. */
+    reportVolumeUsage: tell(
+      Type.Object({
+        ...sender,
+        at: Micros,
+        uses: Type.Array(
+          Type.Object({
+            serverUuid: Uuid,
+            volumeId: Type.String(),
+            reads: Type.Number(),
+            readBytes: Type.Number(),
+            writes: Type.Number(),
+            writeBytes: Type.Number(),
+          }),
+        ),
+      }),
+    ),
+    /** Has the hosts of an aggregate fetch images, and tells how it goes on each; given up when the conductor ends. */
+    cacheImages: tell(Type.Object({ aggregateId: Type.Integer(), imageIds: Type.Array(Uuid) })),
     /** Something worth showing in a server's history after it was built ('metadata': its first metadata request); may be lost. */
     noteEvent: tell(Type.Object({ ...sender, uuid: Uuid, serverEpoch: Type.Integer(), event: Type.String({ maxLength: 50 }), at: Micros })),
     /** Outcomes, in order; answers one verdict for each. Throws staleAgent. */

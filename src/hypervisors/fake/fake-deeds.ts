@@ -130,7 +130,9 @@ export function createFakeDeeds(hands: FakeHands): FakeDeeds {
           txPackets: 0,
           txRate: null,
         })),
-        disks: [{ device: 'vda', readBytes: 0, readRequests: 0, writeBytes: 0, writeRequests: 0, errors: 0 }],
+        disks: [...new Set(['vda', ...spec.volumes.map(({ device }) => device.replace(/^\/dev\//, ''))])].map((device) => ({
+          ...{ device, readBytes: 0, readRequests: 0, writeBytes: 0, writeRequests: 0, errors: 0 },
+        })),
       };
     },
     offerDisks: (uuid) =>

@@ -57,6 +57,8 @@ export interface AgentOptions {
   readonly syncMs: number;
   /** A step that takes longer is told to the conductor as task state. */
   readonly progressMs: number;
+  /** How often what guests do to their volumes is counted; 0: never.  Spec: volume_usage_poll_interval. */
+  readonly volumeUsageMs: number;
   /** First pause before an outcome that was not acknowledged is said again. */
   readonly resendMs: number;
   /** How long a conductor may take to answer. */
@@ -75,6 +77,7 @@ export const agentDefaults: Omit<AgentOptions, 'host' | 'stateDir'> = {
   inventoryMs: 60_000,
   syncMs: 600_000,
   progressMs: 50,
+  volumeUsageMs: 0,
   resendMs: 500,
   askMs: 10_000,
   keepDisksMs: 86_400_000,
@@ -93,6 +96,8 @@ export interface AgentParts {
   readonly options: AgentOptions;
   /** What monitors measure now: [{ name: 'cpu.percent', value: 0.3 }]; none without it.  Spec: compute_monitors. */
   readonly metrics?: () => readonly { readonly name: string; readonly value: number }[];
+  /** Tells what guests did to their volumes so far; absent where that is not counted. Set by the agent itself. */
+  readonly volumesUsed?: (guests: readonly GuestSpec[]) => Promise<void>;
   /** Called before and after each step of a build; tests strike there: it may throw, or end the process. */
   readonly onStep?: (step: string, phase: 'before' | 'after') => void;
   /** Aborts the waiting for a conductor at start. */

@@ -1,6 +1,6 @@
 import { computeAgentContract } from '../../bus/contracts/compute-agent.ts';
 import { conductorContract, type Owned } from '../../bus/contracts/conductor.ts';
-import type { HostInventory } from '../../hypervisors/driver.ts';
+import type { GuestSpec, HostInventory } from '../../hypervisors/driver.ts';
 import { every } from '../../lib/clock.ts';
 import { newUuid } from '../../lib/ids.ts';
 import { CloudError } from '../../model/errors.ts';
@@ -15,6 +15,7 @@ import { createOutbox } from './outbox.ts';
 import type { AgentParts } from './parts.ts';
 import { createResourceTracker, type Shares } from './resource-tracker.ts';
 import { openStateDir } from './state-dir.ts';
+import { volumeUse } from './volume-use.ts';
 
 export interface Agent {
   readonly hostUuid: string;
@@ -53,8 +54,12 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       parts.onFenced?.(cause);
     };
     const outbox = createOutbox(parts, sender, (report, verdict) => guests.settled(report, verdict), fence);
+    const volumesUsed = async (specs: readonly GuestSpec[]) => {
+      const uses = await volumeUse(parts, specs);
+      if (uses.length > 0) await bus.tell(conductorContract, 'reportVolumeUsage', { ...sender(), at: clock.now(), uses });
+    };
     const guests = createGuests(
-      parts,
+      options.volumeUsageMs > 0 ? { ...parts, volumesUsed } : parts,
       journal,
       tracker,
       outbox,
@@ -158,8 +163,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         buildServer: async (command) => guests.build(command),
         destroyServer: async (command) => guests.destroy(command),
         doDeed: async (command) => guests.deed(command),
-        // Downloads take their time: the message is acknowledged at once, the stop of the agent ends them.
-        cacheImages: async ({ imageIds }) => void cacheImages(parts, imageIds, end.signal),
+        cacheImages: ({ imageIds }) => cacheImages(parts, imageIds, end.signal),
         urgeDeed: async (wish) => guests.urge(wish),
         async consoleOutput({ uuid, maxBytes }) {
           return { data: (await driver.consoleOutput(uuid, maxBytes)).toString('base64') };
@@ -212,6 +216,13 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       (async () => {
         await clock.sleep(options.syncMs, end.signal);
         await every(clock, options.syncMs, end.signal, sync, failed('guests could not be compared'));
+      })(),
+      (async () => {
+        const { volumeUsageMs: pause } = options;
+        if (pause === 0) return;
+        await clock.sleep(pause, end.signal);
+        const count = () => volumesUsed(journal.all().flatMap(({ state, guest }) => (state === 'built' && guest ? [guest] : [])));
+        await every(clock, pause, end.signal, count, failed('the use of volumes could not be told'));
       })(),
     ];
     return {

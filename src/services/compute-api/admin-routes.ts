@@ -11,6 +11,7 @@ import {
   showAggregate,
   updateAggregate,
 } from './aggregates.ts';
+import { tellingFailures } from './failure-news.ts';
 import { listHosts, rebootHost, showHost, shutDownHost, startHost, updateHost } from './os-hosts.ts';
 import { showQuotaClass, updateQuotaClass } from './quota-classes.ts';
 import { createGroup, deleteGroup, listGroups, showGroup } from './server-groups.ts';
@@ -38,13 +39,21 @@ const aggregate = (deed: string) => ({ policy: `os_compute_api:os-aggregates:${d
 /** What operators do with hosts and projects: a part of the compute API's table of contents. */
 export const adminRoutes: RouteTable<AdminParts> = {
   'GET /os-aggregates': { run: listAllAggregates, query: nothing, ...aggregate('index') },
-  'POST /os-aggregates': { run: createAggregate, body: aggregateCreate, ...aggregate('create') },
+  'POST /os-aggregates': { run: tellingFailures(createAggregate), body: aggregateCreate, ...aggregate('create') },
   'GET /os-aggregates/:id': { run: showAggregate, query: nothing, ...aggregate('show') },
-  'PUT /os-aggregates/:id': { run: updateAggregate, body: aggregateUpdate, ...aggregate('update') },
-  'DELETE /os-aggregates/:id': { run: removeAggregate, ...aggregate('delete') },
-  'POST /os-aggregates/:id/action#add_host': { run: addHost, body: aggregateAddHost, ...aggregate('add_host') },
-  'POST /os-aggregates/:id/action#remove_host': { run: removeHost, body: aggregateRemoveHost, ...aggregate('remove_host') },
-  'POST /os-aggregates/:id/action#set_metadata': { run: setAggregateMetadata, body: aggregateSetMetadata, ...aggregate('set_metadata') },
+  'PUT /os-aggregates/:id': { run: tellingFailures(updateAggregate), body: aggregateUpdate, ...aggregate('update') },
+  'DELETE /os-aggregates/:id': { run: tellingFailures(removeAggregate), ...aggregate('delete') },
+  'POST /os-aggregates/:id/action#add_host': { run: tellingFailures(addHost), body: aggregateAddHost, ...aggregate('add_host') },
+  'POST /os-aggregates/:id/action#remove_host': {
+    run: tellingFailures(removeHost),
+    body: aggregateRemoveHost,
+    ...aggregate('remove_host'),
+  },
+  'POST /os-aggregates/:id/action#set_metadata': {
+    run: tellingFailures(setAggregateMetadata),
+    body: aggregateSetMetadata,
+    ...aggregate('set_metadata'),
+  },
   'POST /os-aggregates/:id/images': {
     run: cacheAggregateImages,
     body: aggregateImages,
@@ -54,10 +63,10 @@ export const adminRoutes: RouteTable<AdminParts> = {
 
   'GET /os-hosts': { run: listHosts, query: hostListQuery, ...host('list') },
   'GET /os-hosts/:id': { run: showHost, ...host('show') },
-  'PUT /os-hosts/:id': { run: updateHost, body: hostUpdate, ...host('update') },
-  'GET /os-hosts/:id/reboot': { run: rebootHost, ...host('reboot') },
-  'GET /os-hosts/:id/shutdown': { run: shutDownHost, ...host('shutdown') },
-  'GET /os-hosts/:id/startup': { run: startHost, ...host('start') },
+  'PUT /os-hosts/:id': { run: tellingFailures(updateHost), body: hostUpdate, ...host('update') },
+  'GET /os-hosts/:id/reboot': { run: tellingFailures(rebootHost), ...host('reboot') },
+  'GET /os-hosts/:id/shutdown': { run: tellingFailures(shutDownHost), ...host('shutdown') },
+  'GET /os-hosts/:id/startup': { run: tellingFailures(startHost), ...host('start') },
 
   'GET /os-quota-class-sets/:id': { run: showQuotaClass, query: nothing, policy: 'os_compute_api:os-quota-class-sets:show' },
   'PUT /os-quota-class-sets/:id': {

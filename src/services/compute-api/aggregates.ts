@@ -54,10 +54,10 @@ function idOf(call: Call<unknown>): number {
   return number;
 }
 
-type Deed = 'create' | 'delete' | 'update_prop' | 'update_metadata' | 'add_host' | 'remove_host' | 'cache_images';
+type Deed = 'create' | 'delete' | 'update_prop' | 'update_metadata' | 'add_host' | 'remove_host';
 const WHAT: Readonly<Record<Deed, string>> = {
   ...{ create: 'created', delete: 'deleted', update_prop: 'updated', update_metadata: 'updated' },
-  ...{ add_host: 'updated', remove_host: 'updated', cache_images: 'images-asked' },
+  ...{ add_host: 'updated', remove_host: 'updated' },
 };
 
 /** Schedulers and listeners outside hear of it by the change feed: how it began, and how it ended. */
@@ -264,7 +264,7 @@ export async function removeAggregate(parts: AdminParts, call: Call): Promise<Re
   return { status: 200 };
 }
 
-/** Asks every host of an aggregate to fetch images before a server needs them. Hosts that are down are left out, as nobody would hear.
+/** Has every host of an aggregate fetch images before a server needs them: a conductor sees to it, and tells listeners how it goes.
  *  Throws aggregateNotFound (404), invalidInput (400).  Spec: compute api-ref "Request Image Pre-caching for Aggregate". */
 export async function cacheAggregateImages(parts: AdminParts, call: Call<AggregateImages>): Promise<Reply> {
   const id = idOf(call);
@@ -272,10 +272,8 @@ export async function cacheAggregateImages(parts: AdminParts, call: Call<Aggrega
   if (new Set(images).size < images.length) throw invalidInput({ why: 'Duplicate images in request' });
   const aggregate = await findAggregate(parts.db.read, id);
   if (!aggregate) throw aggregateNotFound({ id });
-  await parts.db.transaction((tx) => tell(parts, tx, 'cache_images', aggregate, aggregate, parts.clock.now()));
-  const told = await Promise.allSettled(aggregate.hosts.map((host) => parts.agents.cacheImages(host, images)));
-  for (const [at, one] of told.entries())
-    if (one.status === 'rejected')
-      call.log.warn({ err: one.reason, host: aggregate.hosts[at] }, 'a host could not be asked to cache images');
+  await parts.agents
+    .cacheImages(id, images)
+    .catch((cause) => call.log.warn({ err: cause, aggregate: id }, 'nobody could be asked to cache images'));
   return { status: 202 };
 }

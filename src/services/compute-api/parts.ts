@@ -6,6 +6,8 @@ import { type QuotaDefaults, quotaDefaults } from './quota-defaults.ts';
 export interface ComputeParts {
   /** This machine in notifications. */
   readonly host?: string;
+  /** Whether anybody outside is told of what fails here; nobody when absent. */
+  readonly tellsOutside?: boolean;
   readonly db: Database;
   readonly clock: Clock;
   /** Nova's [api] max_limit: the longest page; 1000 when absent. */

@@ -1,6 +1,7 @@
 import type { RouteTable } from '../../http/call.ts';
 import { listZoneDetails, listZones } from './availability-zones.ts';
 import { listExtensions, showExtension } from './extensions.ts';
+import { tellingFailures } from './failure-news.ts';
 import { addFlavorAccess, listFlavorAccess, removeFlavorAccess } from './flavor-access.ts';
 import { createExtraSpecs, listExtraSpecs, removeExtraSpec, showExtraSpec, updateExtraSpec } from './flavor-extra-specs.ts';
 import { createFlavor, listFlavorDetails, listFlavorNames, removeFlavor, showFlavor, updateFlavor } from './flavors.ts';
@@ -72,9 +73,19 @@ export const routes: RouteTable<ComputeParts> = {
   'DELETE /flavors/:id/os-extra_specs/:key': { run: removeExtraSpec, policy: 'os_compute_api:os-flavor-extra-specs:delete' },
 
   'GET /os-keypairs': { run: listKeypairNames, query: keypairListQuery, policy: 'os_compute_api:os-keypairs:index', policyOn: 'object' },
-  'POST /os-keypairs': { run: createKeypair, body: keypairCreate, policy: 'os_compute_api:os-keypairs:create', policyOn: 'object' },
+  'POST /os-keypairs': {
+    run: tellingFailures(createKeypair),
+    body: keypairCreate,
+    policy: 'os_compute_api:os-keypairs:create',
+    policyOn: 'object',
+  },
   'GET /os-keypairs/:name': { run: showKeypair, query: keypairQuery, policy: 'os_compute_api:os-keypairs:show', policyOn: 'object' },
-  'DELETE /os-keypairs/:name': { run: removeKeypair, query: keypairQuery, policy: 'os_compute_api:os-keypairs:delete', policyOn: 'object' },
+  'DELETE /os-keypairs/:name': {
+    run: tellingFailures(removeKeypair),
+    query: keypairQuery,
+    policy: 'os_compute_api:os-keypairs:delete',
+    policyOn: 'object',
+  },
 
   'GET /limits': { run: showLimits, query: query({ tenant_id: texts() }, '2.75'), policy: 'os_compute_api:limits' },
   'GET /os-quota-sets/:id': { run: showQuota, query: quotaQuery, policy: 'os_compute_api:os-quota-sets:show', policyOn: 'object' },

@@ -5,7 +5,7 @@ import { invalidInput } from '../../model/errors.ts';
 import { sourceStillUp } from '../../model/errors-moves.ts';
 import type { Server } from '../../model/server.ts';
 import { evacuatedStayStopped, evacuationAsksScheduler, evacuationKeepsPassword, liveMigrationAsksScheduler } from './server-behaviours.ts';
-import { ownerOf, serverOf } from './server-find.ts';
+import { jobContext, ownerOf, serverOf } from './server-find.ts';
 import { newPassword } from './server-names.ts';
 import type { ServerParts } from './server-parts.ts';
 import { mustBeOtherHost } from './server-resize.ts';
@@ -77,6 +77,7 @@ export async function evacuateServer(parts: ServerParts, call: Call<Evacuate>): 
         stopped,
         adminPass,
       },
+      details: { begun: { action: 'evacuate', ...askerOf(call) } },
       also: (tx, now) =>
         insertMigration(tx, {
           uuid: migrationUuid,
@@ -91,6 +92,12 @@ export async function evacuateServer(parts: ServerParts, call: Call<Evacuate>): 
   });
   if (!answersPassword) return { status: 200 };
   return { status: 200, body: (parts.showPasswords ?? true) ? { adminPass } : {} };
+}
+
+/** Whom notifications name. */
+function askerOf(call: Call<unknown>) {
+  const { requestId, userId, projectId } = jobContext(call);
+  return { requestId, userId, projectId };
 }
 
 async function mustBeDown(parts: ServerParts, server: Server): Promise<void> {

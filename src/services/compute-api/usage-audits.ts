@@ -1,38 +1,39 @@
 import { COMPUTE_BINARY } from '../../db/tables/compute/hosts.ts';
 import { listServices } from '../../db/tables/compute/services.ts';
+import { auditsOf, type TaskLog } from '../../db/tables/compute/task-log.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import type { Micros } from '../../lib/clock.ts';
+import { lastPeriod, readAuditUnit } from '../../model/audit-period.ts';
 import { invalidInput } from '../../model/errors.ts';
 import type { AdminParts } from './admin-parts.ts';
 import { readTime } from './usage-times.ts';
 
-const text = (ms: number) => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+const text = (at: Micros) => new Date(at / 1000).toISOString().slice(0, 19).replace('T', ' ');
 
-/** The last whole month that ended before a time.  Spec: nova.conf instance_usage_audit_period, default month. */
-function monthBefore(time: Micros): { begin: string; end: string } {
-  const date = new Date(Math.ceil(time / 1000));
-  const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()];
-  // A month that begins at this very moment has nothing behind it yet, so its own end is a month earlier.
-  const back = Date.UTC(year, month, 1) * 1000 >= time ? 1 : 0;
-  return { begin: text(Date.UTC(year, month - back - 1, 1)), end: text(Date.UTC(year, month - back, 1)) };
-}
-
-/** Hosts do not run the audit (Nova's instance_usage_audit, off there too by default): usage is added up from the servers' own rows. So none has run. */
+/** How the counts of the last whole period before a time stand, host by host.  Spec: nova.conf instance_usage_audit_period. */
 async function auditsBefore(parts: AdminParts, time: Micros) {
+  const period = lastPeriod(parts.auditUnit ?? readAuditUnit('month'), time);
   const hosts = [...new Set((await listServices(parts.db.read, { binary: COMPUTE_BINARY })).map((service) => service.host))];
-  const { begin, end } = monthBefore(time);
+  const audits = await auditsOf(parts.db.read, period);
+  const seen = new Set(audits.map((audit) => audit.host));
+  const missing = hosts.filter((host) => !seen.has(host));
+  const inState = (state: string) => audits.filter((audit) => audit.state === state).length;
+  const sum = (of: (audit: TaskLog) => number) => audits.reduce((total, audit) => total + of(audit), 0);
+  const done = inState('DONE');
   return {
-    period_beginning: begin,
-    period_ending: end,
+    period_beginning: text(period.begin),
+    period_ending: text(period.end),
     num_hosts: hosts.length,
-    num_hosts_done: 0,
-    num_hosts_running: 0,
-    num_hosts_not_run: hosts.length,
-    hosts_not_run: hosts,
-    total_instances: 0,
-    total_errors: 0,
-    overall_status: `${hosts.length === 0 ? 'ALL' : `0 of ${hosts.length}`} hosts done. 0 errors.`,
-    log: {},
+    num_hosts_done: done,
+    num_hosts_running: inState('RUNNING'),
+    num_hosts_not_run: missing.length,
+    hosts_not_run: missing,
+    total_instances: sum((audit) => audit.items),
+    total_errors: sum((audit) => audit.errors),
+    overall_status: `${done === hosts.length ? 'ALL' : `${done} of ${hosts.length}`} hosts done. ${sum((audit) => audit.errors)} errors.`,
+    log: Object.fromEntries(
+      audits.map(({ host, state, items, errors, message }) => [host, { state, instances: items, errors, message }] as const),
+    ),
   };
 }
 

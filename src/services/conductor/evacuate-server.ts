@@ -47,7 +47,10 @@ export const evacuateServer: JobSpec<'evacuate-server'> = {
     }),
   async fail(run, cause) {
     await run.commit(async (tx) => {
-      await setMigration(tx, run.job.input.migrationUuid, { status: 'error' }, run.parts.clock.now());
+      const at = run.parts.clock.now();
+      await setMigration(tx, run.job.input.migrationUuid, { status: 'error' }, at);
+      // It ends as an error with the action: no place was found.
+      if (!notesOf(run).dest) await noteEvents(tx, run.job, null, at, { rebuild_server: 'open' });
       return {};
     });
     await failAction(run, cause, { vm_state: 'error' });

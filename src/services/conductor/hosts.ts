@@ -77,17 +77,17 @@ const offer = (tx: Query, { db, options, clock }: Parts, uuid: string, report: H
     },
   );
 
-/** "I live", and what the hypervisor offers when that changed. Stale agents are refused and logged. */
-export async function reportHost(parts: Parts, tell: Input<Messages['reportHost']>): Promise<void> {
+/** "I live", and what the hypervisor offers when that changed. False: a stale agent, which is refused and logged. */
+export async function reportHost(parts: Parts, tell: Input<Messages['reportHost']>): Promise<boolean> {
   const { db, clock, log } = parts;
-  await db.transaction(async (tx) => {
+  const heard = await db.transaction(async (tx) => {
     const known = await findHost(tx, { uuid: tell.hostUuid });
     if (!known || known.epoch !== tell.epoch) {
       log.warn(
         { host: tell.host, epoch: tell.epoch, owner: known?.epoch },
         'a report of an agent that no longer owns its host was refused',
       );
-      return;
+      return false;
     }
     const at = clock.now();
     const wasUp = isUp({ ...known, forcedDown: false }, at, parts.options.serviceDownTime);
@@ -97,8 +97,10 @@ export async function reportHost(parts: Parts, tell: Input<Messages['reportHost'
       await offer(tx, parts, tell.hostUuid, tell.report);
     }
     if (tell.report || !wasUp) await writeChange(tx, { noun: 'host', key: tell.host, what: 'reported', projectId: null, body: {}, at });
+    return true;
   });
   parts.changed();
+  return heard;
 }
 
 export async function reportService({ db, clock }: Parts, tell: Input<Messages['reportService']>): Promise<void> {

@@ -49,7 +49,8 @@ export const liveMigrate: JobSpec<'live-migrate'> = {
       await setMigration(tx, job.input.migrationUuid, { status: aborted ? 'cancelled' : 'error' }, at);
       const set = { vm_state: job.input.vmStateBefore, task_state: null, task_deadline: null, ...(aborted ? {} : fault) };
       await setServer(tx, server, set, { what: 'action-failed', at, body: { fault: cause.message } });
-      await noteEvents(tx, job, notesOf(run).dest?.host ?? null, at, { compute_rollback_live_migration_at_destination: 'done' });
+      const { dest } = notesOf(run);
+      if (dest) await noteEvents(tx, job, dest.host, at, { compute_rollback_live_migration_at_destination: 'done' });
       await closeAction(tx, job, { at, error: cause.message });
       await closeWishes(tx, server.uuid, at);
       return { to: 'failed' };

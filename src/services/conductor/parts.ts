@@ -1,12 +1,13 @@
+import type { Outside } from '../../bus/announcer.ts';
 import type { Bus } from '../../bus/bus.ts';
 import type { VolumeClient } from '../../clients/volume.ts';
 import type { Database } from '../../db/engine.ts';
 import type { Clock, Micros } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
+import type { AuditUnit } from '../../model/audit-period.ts';
 import type { JobKind } from '../../model/jobs.ts';
 import type { ClaimClass } from '../../model/resources.ts';
 import type { NetworkInfo, RequestedNetwork } from '../../model/server.ts';
-import type { NotificationOptions } from './notifications/notifier.ts';
 
 /** What the conductor asks of the network service. */
 export interface NetworkPort {
@@ -100,6 +101,14 @@ export interface ConductorOptions {
   readonly shelvedOffloadSeconds: number;
   /** How often those two are looked at.  Spec: shelved_poll_interval. */
   readonly movesMs: number;
+  /** Whether servers are counted once a period, how long that is, and how often it is looked whether one has ended.
+   *  Spec: instance_usage_audit, instance_usage_audit_period. */
+  readonly usageAudit: boolean;
+  readonly auditUnit: AuditUnit;
+  readonly auditMs: number;
+  /** Hosts that fetch images ahead of time at once, and how long one may take.  Spec: [image_cache] precache_concurrency, long_rpc_timeout. */
+  readonly precacheHosts: number;
+  readonly precacheMs: number;
   /** Tests end the process there: 'build-server.place.middle'. */
   readonly crashAt: string | null;
 }
@@ -125,6 +134,11 @@ export const conductorDefaults: Omit<ConductorOptions, 'name' | 'host'> = {
   resizeConfirmSeconds: 0,
   shelvedOffloadSeconds: 0,
   movesMs: 10_000,
+  usageAudit: false,
+  auditUnit: { unit: 'month', offset: 1 },
+  auditMs: 60_000,
+  precacheHosts: 1,
+  precacheMs: 1_800_000,
   crashAt: null,
 };
 
@@ -133,12 +147,8 @@ export type Phase = 'before' | 'middle' | 'after' | 'undo';
 /** Called at each point of each job, `build-server`, `place`, `middle`; may throw to make the step fail there. */
 export type OnStep = (kind: JobKind, step: string, phase: Phase) => void;
 
-export interface ConductorParts {
+export interface ConductorParts extends Outside {
   readonly db: Database;
-  /** What is told to the outside; nothing when absent. */
-  readonly notifications?: NotificationOptions;
-  /** Whom it is told to. */
-  readonly notify?: (topic: string, envelope: object) => Promise<void>;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;

@@ -1,3 +1,4 @@
+import { openAnnouncer } from '../../bus/announcer.ts';
 import { conductorContract } from '../../bus/contracts/conductor.ts';
 import { endLeases, handBackJob, handBackJobs, renewLeases, takeJobs } from '../../db/tables/compute/jobs.ts';
 import { openMigrations, setMigration } from '../../db/tables/compute/migrations.ts';
@@ -10,6 +11,7 @@ import type { Server } from '../../model/server.ts';
 import { goesOn } from '../../model/server-states.ts';
 import { actOnServer } from './act-on-server.ts';
 import { buildServer } from './build-server.ts';
+import { cacheAggregateImages } from './cache-images.ts';
 import { confirmResize } from './confirm-resize.ts';
 import { deleteServer } from './delete-server.ts';
 import { evacuateServer } from './evacuate-server.ts';
@@ -18,7 +20,9 @@ import { attachInterface, detachInterface } from './interfaces.ts';
 import { liveMigrate } from './live-migrate.ts';
 import { moveServer } from './move-server.ts';
 import { lookAtMoves } from './move-timers.ts';
+import { reportVolumeUsage, tellMetrics } from './notifications/host-news.ts';
 import { startNotifier } from './notifications/notifier.ts';
+import { auditUsage } from './notifications/usage-audit.ts';
 import { closeAction } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
 import { reap } from './reaper.ts';
@@ -50,7 +54,8 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
   const { db, bus, clock, log, options } = given;
   if (options.alone) await db.transaction((tx) => endLeases(tx, clock.now()));
   const sequencer = await startSequencer(given);
-  const notifier = await startNotifier(given);
+  const announcer = openAnnouncer(given);
+  const notifier = announcer && (await startNotifier(given, announcer));
   const parts: Parts = { ...given, changed: () => sequencer.wake() };
   const specs: { readonly [K in JobKind]: JobSpec<K> } = {
     'build-server': buildServer(parts),
@@ -155,10 +160,25 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
       });
   };
 
+  const failed = (what: string) => (cause: unknown) => log.warn({ err: cause }, what);
+  const measured = async (said: Parameters<typeof tellMetrics>[1]) => {
+    if (announcer) await tellMetrics(announcer, said).catch(failed('what a host measured could not be told'));
+  };
   const serving = await bus.serve(conductorContract, {
-    registerHost: (ask) => registerHost(parts, ask),
+    async registerHost(ask) {
+      const answer = await registerHost(parts, ask);
+      await measured({ ...ask, at: clock.now() });
+      return answer;
+    },
     listOwned: (ask) => listOwned(parts, ask),
-    reportHost: (tell) => reportHost(parts, tell),
+    async reportHost(tell) {
+      if (await reportHost(parts, tell)) await measured(tell);
+    },
+    reportVolumeUsage: (tell) => reportVolumeUsage(parts, announcer, tell),
+    async cacheImages(tell) {
+      // Downloads take their time: the message is acknowledged at once.
+      void cacheAggregateImages(parts, announcer, tell, end.signal).catch(failed('images could not be cached'));
+    },
     reportService: (tell) => reportService(parts, tell),
     async reportProgress(tell) {
       await db.transaction(async (tx) => {
@@ -183,7 +203,6 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
     recordReports: async (ask) => ({ verdicts: await recordReports(parts, ask, ask.reports) }),
   });
   const listening = await bus.onRing(JOBS_RING, () => look(false));
-  const failed = (what: string) => (cause: unknown) => log.warn({ err: cause }, what);
   const loops = [
     every(clock, options.pollMs, end.signal, async () => look(true), failed('poll')),
     every(
@@ -197,6 +216,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
       failed('leases could not be renewed'),
     ),
     every(clock, 30_000, end.signal, () => reap(parts), failed('the reaper failed')),
+    every(clock, options.auditMs, end.signal, () => auditUsage(parts, announcer, end.signal), failed('servers could not be counted')),
     every(clock, options.movesMs, end.signal, () => lookAtMoves(parts), failed('moves could not be looked at')),
     every(clock, 10_000, end.signal, () => reportService(parts, { host: options.host, binary: 'nova-conductor' }), failed('liveness')),
   ];

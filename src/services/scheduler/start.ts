@@ -1,3 +1,4 @@
+import { type Outside, openAnnouncer } from '../../bus/announcer.ts';
 import type { Bus } from '../../bus/bus.ts';
 import { conductorContract } from '../../bus/contracts/conductor.ts';
 import { type Advice, type DecisionTable, type HostAnswer, type HostRequest, schedulerContract } from '../../bus/contracts/scheduler.ts';
@@ -9,6 +10,7 @@ import type { Log } from '../../lib/log.ts';
 import { wireError } from '../../model/errors.ts';
 import { CHANGES_RING } from '../../model/jobs.ts';
 import { advise } from './advise.ts';
+import { openDecisionNews } from './decision-news.ts';
 import { choiceOfDriver } from './driver-choice.ts';
 import { explainTable } from './explain-table.ts';
 import { createFastPath } from './fast/fast-path.ts';
@@ -24,7 +26,7 @@ type Asked<K extends keyof typeof schedulerContract.messages> = Static<(typeof s
 /** JSON knows no infinity. */
 const onWire = (weight: number) => (Number.isFinite(weight) ? weight : Math.sign(weight) * Number.MAX_VALUE || 0);
 
-export interface SchedulerParts {
+export interface SchedulerParts extends Outside {
   /** Only `read` is used: the scheduler advises, the conductor claims. */
   readonly db: Pick<Database, 'read'>;
   readonly bus: Bus;
@@ -49,6 +51,8 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
   const { options, driver } = plugins;
   const rules = rulesOf(options);
   const { pciAliases: aliases } = options;
+  const announcer = openAnnouncer(parts);
+  const news = announcer && openDecisionNews({ db, log, host: options.host, announcer });
   const memory = createHostMemory({ db: db.read, clock, pendingMs: options.pendingMs, aliases, enforced: rules.enforced });
   let seed = options.seed >>> 0;
   let following: Promise<void> | undefined;
@@ -194,9 +198,11 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
     return { answers, ...shown! };
   };
   const select = async (requests: readonly HostRequest[], fresh: boolean) => {
+    const begun = clock.now();
     if (fresh || (await memory.hasOperatorNews())) await refresh();
     const answers: HostAnswer[] = [];
     for (const request of requests) answers.push(await decide(request, fresh));
+    news?.decided(requests, answers, { begun, ended: clock.now(), fresh });
     return answers;
   };
 
@@ -236,6 +242,7 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
       await serving();
       await Promise.all(loops);
       await last;
+      await news?.stop();
       await plugins.stop();
     },
   };

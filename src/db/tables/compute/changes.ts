@@ -2,9 +2,9 @@ import type { Micros } from '../../../lib/clock.ts';
 import type { Query } from '../../engine.ts';
 import { insertRows } from '../../prepared.ts';
 
-/** One line of the change feed. `noun` and `what` say what happened to `key`; `body` is plain data readers may need. */
+/** One line of the change feed; a failure is of interest only outside. `noun` and `what` say what happened to `key`; `body` is plain data readers may need. */
 export interface NewChange {
-  readonly noun: 'server' | 'host' | 'service' | 'flavor' | 'keypair' | 'server-group' | 'aggregate';
+  readonly noun: 'server' | 'host' | 'service' | 'flavor' | 'keypair' | 'server-group' | 'aggregate' | 'failure';
   /** uuid of the server, name of the host ... */
   readonly key: string;
   readonly what: string;

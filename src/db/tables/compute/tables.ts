@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { TaskLogTable, VolumeUsagesTable } from './notice-tables.ts';
 import type { ConsoleTokensTable, ServerPasswordsTable } from './token-tables.ts';
 
 // Columns are in snake_case as in SQL; the functions beside this file turn rows into the nouns of src/model. Bool: 0/1. At: microseconds UTC.
@@ -399,5 +400,7 @@ export interface ComputeTables {
   block_devices: BlockDevicesTable;
   server_shares: ServerSharesTable;
   console_tokens: ConsoleTokensTable;
+  task_log: TaskLogTable;
+  volume_usages: VolumeUsagesTable;
   server_passwords: ServerPasswordsTable;
 }

@@ -34,6 +34,11 @@ export const detachVolume: Deed<'detachVolume'> = {
   on: 'guest',
   async run({ parts, guest }, { volumeId }) {
     const whole = { ...guest, volumes: guest.volumes.filter((one) => one.volumeId !== volumeId) };
+    const leaving = guest.volumes.filter((one) => one.volumeId === volumeId);
+    // The last chance to count what was done to it; nobody's detach fails for the sake of a number.
+    await parts
+      .volumesUsed?.([{ ...guest, volumes: leaving }])
+      .catch((cause) => parts.log.warn({ err: cause }, 'a volume could not be counted'));
     await parts.driver.detachVolume(whole, volumeId);
     return { result, guest: whole };
   },

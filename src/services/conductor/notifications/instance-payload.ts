@@ -1,6 +1,6 @@
-import type { Flavor, Server } from '../../../model/server.ts';
-import { powerStates } from '../../../model/server.ts';
-import { novaObject, seconds } from './envelope.ts';
+import { flavorPayload, novaObject, seconds } from '../../../model/notices.ts';
+import { exceptionPayload } from '../../../model/notices-of-hosts.ts';
+import { powerStates, type Server } from '../../../model/server.ts';
 
 /** A server at one moment of its life: its row, with the states of that moment. */
 export interface Moment {
@@ -21,35 +21,6 @@ export interface Disk {
   readonly volumeId: string;
   readonly tag: string | null;
 }
-
-/** Spec: notification object FlavorPayload 1.4. */
-export const flavorPayload = (flavor: Flavor, projects: readonly string[] | null = null) =>
-  novaObject('FlavorPayload', '1.4', {
-    flavorid: flavor.flavorId,
-    memory_mb: flavor.memoryMiB,
-    vcpus: flavor.vcpus,
-    root_gb: flavor.rootGiB,
-    ephemeral_gb: flavor.ephemeralGiB,
-    name: flavor.name,
-    swap: flavor.swapMiB,
-    rxtx_factor: flavor.rxtxFactor,
-    vcpu_weight: 0,
-    disabled: flavor.disabled,
-    is_public: flavor.isPublic,
-    extra_specs: flavor.extraSpecs,
-    projects,
-    description: flavor.description,
-  });
-
-/** Spec: notification object ExceptionPayload 1.1. Modules and lines are upstream's own; here they name the catalogue of errors. */
-export const exceptionPayload = (fault: { code: string; message: string }) =>
-  novaObject('ExceptionPayload', '1.1', {
-    module_name: 'kilonova.errors',
-    function_name: fault.code,
-    exception: fault.code,
-    exception_message: fault.message,
-    traceback: '',
-  });
 
 const powerNames = new Map<number, string>(Object.entries(powerStates).map(([name, number]) => [number, name]));
 

@@ -1,26 +1,17 @@
 import { LRUCache } from 'lru-cache';
-import type { Query } from '../../../db/engine.ts';
+import type { Announcer } from '../../../bus/announcer.ts';
 import { type Change, lastChange, readChanges } from '../../../db/tables/compute/changes.ts';
 import { ensureLease, giveLeaseBack, setLeaseValue, takeLease } from '../../../db/tables/compute/leases.ts';
-import { tagsOf, toServer } from '../../../db/tables/compute/servers.ts';
 import { CHANGES_RING } from '../../../model/jobs.ts';
+import type { Notice } from '../../../model/notices.ts';
+import { exceptionNotice } from '../../../model/notices-of-hosts.ts';
 import type { Server } from '../../../model/server.ts';
 import type { ConductorParts } from '../parts.ts';
-import { message, type Notice } from './envelope.ts';
-import { type Disk, exceptionPayload, type Moment } from './instance-payload.ts';
-import { legacyEvent, legacyPayload } from './legacy.ts';
-import { type Phase, serverNotices, taskNotice, updateNotice } from './server-notices.ts';
+import type { Moment } from './instance-payload.ts';
+import { legacyOf, legacyOfNoun, legacyPayload, legacyPeriod, legacyPublisher } from './legacy.ts';
+import { type EventRow, eventsOf, factsOf, momentOf, type ServerFacts, untoldTimes } from './server-facts.ts';
+import { apiNotice, type Phase, presentPeriod, serverNotices, taskNotice, updateNotice } from './server-notices.ts';
 
-export interface NotificationOptions {
-  /** Spec: [notifications] notification_format. */
-  readonly format: 'versioned' | 'unversioned' | 'both';
-  readonly versionedTopics: readonly string[];
-  readonly topics: readonly string[];
-  /** Spec: [notifications] notify_on_state_change. */
-  readonly onStateChange: 'vm_state' | 'vm_and_task_state' | null;
-  /** Spec: [notifications] bdms_in_notifications. */
-  readonly disks: boolean;
-}
 const LEASE = 'notifier';
 const LEASE_MS = 15_000;
 const POLL_MS = 1000;
@@ -28,31 +19,24 @@ const PAGE = 200;
 /** An event younger than this may belong to a change that is not numbered yet: what the server is then stands there. */
 const SETTLED = 2_000_000;
 
-interface EventRow {
-  readonly id: number;
-  readonly server_uuid: string;
-  readonly event: string;
-  readonly started_at: number;
-  readonly finished_at: number | null;
-  readonly result: string | null;
-  readonly details: string | null;
-  readonly action: string;
-  readonly request_id: string;
-  readonly user_id: string;
-  readonly project_id: string;
-}
 /** What was said of a server so far. */
 interface Told {
   vmState: string | undefined;
   taskState: string | null;
   readonly phases: Set<string>;
 }
+interface Facts extends ServerFacts {
+  readonly events: ReadonlyMap<string, readonly EventRow[]>;
+  /** By server and time: the newest change of that time which is still to be told, Infinity where it has no number yet. */
+  readonly writtenWith: ReadonlyMap<string, number>;
+}
 
 /** Tells the outside what happens, from the change feed: nothing waits for a listener, and what was committed is told at least once, in its order, also
- *  over the death of this process. One process at a time does it. Undefined where nothing is to be sent. */
-export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Promise<void> } | undefined> {
-  const { db, bus, clock, log, notify, notifications: options } = parts;
-  if (!options || !notify) return undefined;
+ *  over the death of this process. One process at a time does it. */
+export async function startNotifier(parts: ConductorParts, announcer: Announcer): Promise<{ stop(): Promise<void> }> {
+  const { db, bus, clock, log } = parts;
+  const { options } = announcer;
+  const { host: apiHost, auditUnit } = parts.options;
   const end = new AbortController();
   const told = new LRUCache<string, Told>({ max: 50_000 });
   const owner = parts.options.name;
@@ -66,15 +50,12 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
   let wake = () => {};
   let woken = false;
 
-  const send = async (notice: Notice, at: number, legacy: object | undefined) => {
-    const level = notice.priority.toLowerCase();
-    if (options.format !== 'unversioned')
-      for (const topic of options.versionedTopics) await notify(`${topic}.${level}`, message(notice, at));
-    const event = legacyEvent(notice.event);
-    if (options.format !== 'versioned' && event && legacy) {
-      const publisher = notice.publisher.replace(/^nova-/, '');
-      for (const topic of options.topics) await notify(`${topic}.${level}`, message({ ...notice, event, publisher, payload: legacy }, at));
-    }
+  const factsFor = async (changes: readonly Change[], cursor: number): Promise<Facts> => {
+    const uuids = [...new Set(changes.filter((change) => change.noun === 'server').map((change) => change.key))];
+    const facts = await factsOf(db.read, uuids, options.disks);
+    const events = await eventsOf(db.read, uuids);
+    // Read after the events: a change that was written with one of them is there too.
+    return { ...facts, events, writtenWith: await untoldTimes(db.read, uuids, cursor) };
   };
 
   /** One page of the feed; false when there was nothing, or another process tells. */
@@ -87,10 +68,10 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
       log.warn({ cursor }, 'changes were forgotten before they were told: listeners missed some');
       page.last = await lastChange(db.read);
     }
-    const facts = await factsOf(db.read, page.changes, options.disks, cursor);
+    const facts = await factsFor(page.changes, cursor);
     for (const [index, change] of page.changes.entries()) {
       const notice = noticeOf(change);
-      if (notice) await send(notice, change.at, undefined);
+      if (notice) await announcer.tell(notice, change.at, legacyOfNoun(notice, change.projectId));
       if (change.noun !== 'server') continue;
       const last = !page.changes.slice(index + 1).some((later) => later.key === change.key);
       waiting.delete(change.key);
@@ -98,7 +79,7 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
     }
     if (page.changes.length === 0 && waiting.size > 0) {
       const changes = [...waiting.values()].slice(0, PAGE);
-      const fresh = await factsOf(db.read, changes, options.disks, cursor);
+      const fresh = await factsFor(changes, cursor);
       for (const change of changes) {
         waiting.delete(change.key);
         await tellServer(change, fresh, true);
@@ -117,21 +98,22 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
     const taskState = 'taskState' in change.body ? (change.body.taskState as string | null) : known.taskState;
     const events = facts.events.get(change.key) ?? [];
     const moment = (event: EventRow | undefined, failed: boolean): Moment => ({
-      server,
+      ...momentOf(server, facts),
       vmState: known.vmState ?? vmState,
       taskState: known.taskState,
-      tags: facts.tags.get(server.id) ?? [],
-      disks: facts.disks.get(server.uuid) ?? [],
       asked: event ? { requestId: event.request_id, userId: event.user_id, projectId: event.project_id } : null,
       fault: failed ? { code: faultCode(server), message: event?.details ?? server.fault?.message ?? '' } : null,
     });
+    const place = (host: string | null, at: number) => ({ host, apiHost, at, auditUnit });
     const tellPhase = async ({ event, phase, at }: EventPhase) => {
       known.phases.add(phaseKey(event, phase));
       const now = moment(event, phase === 'error');
-      for (const notice of serverNotices(event.event, phase, now, change.body, parts.options.host))
-        await send(notice, at, legacyPayload(now));
-      const task = phase === 'error' ? conductorTasks[event.event] : undefined;
-      if (task && now.fault) await send(taskNotice(task, now, exceptionPayload(now.fault), parts.options.host), at, undefined);
+      const here = place(event.host, at);
+      for (const notice of serverNotices(event.event, phase, now, change.body, here)) {
+        const more = notice.event === 'instance.exists' ? legacyPeriod(presentPeriod(here)) : volumeOf(change);
+        await announcer.tell(notice, at, legacyOf(notice, legacyPayload(now, more)));
+      }
+      if (phase === 'error' && now.fault) await tellFault(event, now, now.fault, at);
     };
     const open = phasesOf(events).filter(
       // What began before this process did was told by the one before it, or by nobody who still cares.
@@ -148,13 +130,48 @@ export async function startNotifier(parts: ConductorParts): Promise<{ stop(): Pr
     known.taskState = taskState;
     if (options.onStateChange && seen && moved) {
       const now = moment(undefined, false);
-      await send(updateNotice(now, old, parts.options.host), change.at, legacyPayload(now, old));
+      const here = place(null, change.at);
+      const states = { old_state: old.vmState, old_task_state: old.taskState, new_task_state: taskState, old_display_name: null };
+      const notice = updateNotice(now, old, here);
+      await announcer.tell(notice, change.at, legacyOf(notice, legacyPayload(now, { ...states, ...legacyPeriod(presentPeriod(here)) })));
+    }
+    const { begun } = change.body as { begun?: { action: string } & NonNullable<Moment['asked']> }; // written by the API beside the task
+    if (begun && change.at >= since) {
+      const now = { ...moment(undefined, false), asked: begun };
+      const notice = apiNotice(begun.action, now, { apiHost });
+      await announcer.tell(notice, change.at, legacyOf(notice, legacyPayload(now)));
     }
     for (const each of open) {
       if (earlier.includes(each) || (each.at > change.at && !last)) continue;
       if (each.at > change.at && clock.now() - each.at < SETTLED) waiting.set(change.key, change);
       else await tellPhase(each);
     }
+  };
+
+  /** What failed, beside the event itself. */
+  const tellFault = async (event: EventRow, now: Moment, fault: NonNullable<Moment['fault']>, at: number) => {
+    const task = conductorTasks[event.event];
+    if (task) {
+      const words = {
+        request_spec: {},
+        instance_properties: {},
+        instance_id: now.server.uuid,
+        state: now.vmState,
+        method: task,
+        reason: fault.message,
+      };
+      const legacy = { event: `compute_task.${task}`, publisher: `compute_task.${apiHost}`, payload: words };
+      await announcer.tell(taskNotice(task, now, fault, { apiHost }), at, legacy);
+    }
+    // Of builds Nova does not tell it: another host may still succeed.
+    const method = /^compute_(?!_)(.*)/.exec(event.event)?.[1];
+    if (method === undefined) return;
+    const notice = exceptionNotice(`nova-compute:${event.host ?? now.server.host ?? apiHost}`, fault);
+    await announcer.tell(notice, at, {
+      event: method,
+      publisher: legacyPublisher(notice.publisher),
+      payload: { exception: fault.message, args: {} },
+    });
   };
 
   const loop = async () => {
@@ -202,83 +219,13 @@ const conductorTasks: Readonly<Record<string, string>> = {
   rebuild_server: 'rebuild_server',
 };
 const faultCode = (server: Server) => server.fault?.details?.split(' ', 1)[0] ?? 'unexpected';
+const volumeOf = ({ body }: Change) => (typeof body.volumeId === 'string' ? { volume_id: body.volumeId } : {});
 
 /** Changes of other nouns carry their notice whole: their rows may be gone by now. */
 function noticeOf(change: Change): Notice | undefined {
   const notice = change.body.notice as Notice | undefined; // written by the API beside what it changed
   return notice && typeof notice.event === 'string' ? notice : undefined;
 }
-
-interface Facts {
-  readonly servers: ReadonlyMap<string, Server>;
-  readonly tags: ReadonlyMap<number, readonly string[]>;
-  readonly disks: ReadonlyMap<string, readonly Disk[]>;
-  readonly events: ReadonlyMap<string, readonly EventRow[]>;
-  /** By server and time: the newest change of that time which is still to be told, Infinity where it has no number yet. */
-  readonly writtenWith: ReadonlyMap<string, number>;
-}
-
-/** All that a page of changes needs, in a few queries. */
-async function factsOf(db: Query, changes: readonly Change[], withDisks: boolean, cursor: number): Promise<Facts> {
-  const uuids = [...new Set(changes.filter((change) => change.noun === 'server').map((change) => change.key))];
-  if (uuids.length === 0) return { servers: new Map(), tags: new Map(), disks: new Map(), events: new Map(), writtenWith: new Map() };
-  const rows = await db.selectFrom('servers').selectAll().where('uuid', 'in', uuids).execute();
-  const servers = new Map(rows.map((row) => [row.uuid, toServer(row)]));
-  const tags = await tagsOf(
-    db,
-    rows.map((row) => row.id),
-  );
-  const disks = new Map<string, Disk[]>();
-  if (withDisks)
-    for (const row of await db.selectFrom('block_devices').selectAll().where('server_uuid', 'in', uuids).execute())
-      if (row.volume_id !== null)
-        push(disks, row.server_uuid, {
-          deviceName: row.device_name,
-          bootIndex: row.boot_index,
-          deleteOnTermination: row.delete_on_termination === 1,
-          volumeId: row.volume_id,
-          tag: row.tag,
-        });
-  const events = new Map<string, EventRow[]>();
-  const found = await db
-    .selectFrom('server_action_events as e')
-    .innerJoin('server_actions as a', 'a.id', 'e.action_id')
-    .select([
-      'e.id',
-      'a.server_uuid',
-      'e.event',
-      'e.started_at',
-      'e.finished_at',
-      'e.result',
-      'e.details',
-      'a.action',
-      'a.request_id',
-      'a.user_id',
-      'a.project_id',
-    ])
-    .where('a.server_uuid', 'in', uuids)
-    .orderBy('e.id')
-    .execute();
-  for (const row of found) push(events, row.server_uuid, row);
-  // Read after the events: a change that was written with one of them is there too.
-  const writtenWith = new Map<string, number>();
-  const untold = db
-    .selectFrom('changes')
-    .select(['key', 'at', 'seq'])
-    .where('noun', '=', 'server')
-    .where('key', 'in', uuids)
-    .where((eb) => eb.or([eb('seq', 'is', null), eb('seq', '>', cursor)]));
-  for (const { key, at, seq } of await untold.execute()) {
-    const name = `${key} ${at}`;
-    writtenWith.set(name, Math.max(writtenWith.get(name) ?? 0, seq ?? Number.POSITIVE_INFINITY));
-  }
-  return { servers, tags, disks, events, writtenWith };
-}
-const push = <V>(map: Map<string, V[]>, key: string, value: V) => {
-  const list = map.get(key);
-  if (list) list.push(value);
-  else map.set(key, [value]);
-};
 
 interface EventPhase {
   readonly event: EventRow;

@@ -1,6 +1,9 @@
+import { type AuditPeriod, type AuditUnit, lastPeriod } from '../../../model/audit-period.ts';
+import { flavorPayload, keypairPayload, type Notice, novaObject } from '../../../model/notices.ts';
+import { auditPeriodPayload, exceptionPayload } from '../../../model/notices-of-hosts.ts';
+import { requestSpecPayload } from '../../../model/notices-of-requests.ts';
 import { type Flavor, guestName } from '../../../model/server.ts';
-import { type Notice, novaObject, type Priority, seconds } from './envelope.ts';
-import { actionPayload, flavorPayload, instanceFields, type Moment } from './instance-payload.ts';
+import { actionPayload, instanceFields, type Moment } from './instance-payload.ts';
 
 export type Phase = 'start' | 'end' | 'error';
 /** What an event of an instance action is called outside, and what its payload adds. */
@@ -13,6 +16,10 @@ interface Kind {
   readonly by?: 'nova-api' | 'nova-conductor';
   /** One notification without a phase. */
   readonly single?: true;
+  /** Another action that happens within this one, on the event's own host; both are told. */
+  readonly within?: string;
+  /** The server is counted as it was until then: when the event begins, or ends.  Spec: Nova's usage notifications. */
+  readonly counts?: 'start' | 'end';
 }
 /** What the change feed said with the change: `{ imageId, volumeId, oldVolumeId, newVolumeId, newFlavor }`. */
 export type Details = Readonly<Record<string, unknown>>;
@@ -25,15 +32,7 @@ const create: Kind = {
     keypairs:
       server.keyName === null
         ? []
-        : [
-            novaObject('KeypairPayload', '1.0', {
-              user_id: server.userId,
-              name: server.keyName,
-              fingerprint: null,
-              public_key: server.keyData,
-              type: 'ssh',
-            }),
-          ],
+        : [keypairPayload({ userId: server.userId, name: server.keyName, fingerprint: null, publicKey: server.keyData, type: 'ssh' })],
     tags,
     trusted_image_certificates: server.trustedCerts,
     instance_name: guestName(server.id),
@@ -58,7 +57,8 @@ const plain = (action: string): Kind => ({ action, noError: true });
 /** By the event of the instance action.  Spec: notification guide, versioned notifications of instance.*. */
 export const kinds: Readonly<Record<string, Kind>> = {
   compute__do_build_and_run_instance: create,
-  compute_terminate_instance: plain('delete'),
+  // Upstream turns a guest off before it is deleted, and says so.
+  compute_terminate_instance: { ...plain('delete'), within: 'shutdown' },
   compute_soft_delete_instance: plain('soft_delete'),
   compute_restore_instance: plain('restore'),
   compute_start_instance: plain('power_on'),
@@ -73,10 +73,11 @@ export const kinds: Readonly<Record<string, Kind>> = {
     payload: ['InstanceActionRescuePayload', '1.4'],
     more: (_moment, details) => ({ rescue_image_ref: text(details.imageId) }),
     noError: true,
+    counts: 'end',
   },
   compute_unrescue_instance: plain('unrescue'),
   compute_trigger_crash_dump: plain('trigger_crash_dump'),
-  compute_rebuild_instance: { action: 'rebuild', ...rebuild },
+  compute_rebuild_instance: { action: 'rebuild', ...rebuild, counts: 'start' },
   rebuild_server: { action: 'rebuild_scheduled', ...rebuild, by: 'nova-conductor', single: true },
   compute_prep_resize: {
     action: 'resize_prep',
@@ -84,14 +85,15 @@ export const kinds: Readonly<Record<string, Kind>> = {
     // A cold migration keeps its flavor.
     more: ({ server }, details) => ({ new_flavor: flavorPayload((details.newFlavor as Flavor | undefined) ?? server.flavor) }),
     noError: true,
+    counts: 'start',
   },
   compute_resize_instance: { action: 'resize' },
   compute_finish_resize: plain('resize_finish'),
   compute_confirm_resize: plain('resize_confirm'),
-  compute_revert_resize: plain('resize_revert'),
+  compute_revert_resize: { ...plain('resize_revert'), counts: 'start' },
   compute_snapshot_instance: snapshot,
   compute_backup_instance: snapshot,
-  compute_shelve_instance: plain('shelve'),
+  compute_shelve_instance: { ...plain('shelve'), counts: 'start' },
   compute_shelve_offload_instance: plain('shelve_offload'),
   compute_unshelve_instance: plain('unshelve'),
   compute_attach_interface: { action: 'interface_attach' },
@@ -106,36 +108,73 @@ export const kinds: Readonly<Record<string, Kind>> = {
   compute_pre_live_migration: plain('live_migration_pre'),
   compute_live_migration: plain('live_migration_post'),
   compute_post_live_migration_at_destination: plain('live_migration_post_dest'),
-  compute_rollback_live_migration_at_destination: plain('live_migration_rollback_dest'),
+  compute_rollback_live_migration_at_destination: { ...plain('live_migration_rollback'), within: 'live_migration_rollback_dest' },
   compute_live_migration_abort: plain('live_migration_abort'),
   compute_live_migration_force_complete: plain('live_migration_force_complete'),
   api_lock: { action: 'lock', by: 'nova-api', single: true },
   api_unlock: { action: 'unlock', by: 'nova-api', single: true },
 };
 
-/** The notices that one phase of an event brings; [] for events nobody outside knows. `apiHost`: the name under which API and conductor publish. */
-export function serverNotices(event: string, phase: Phase, moment: Moment, details: Details, apiHost: string): Notice[] {
+/** Where an event happened, under which name API and conductor publish, when it is, and how long the periods of usage are. */
+export interface Place {
+  readonly host: string | null;
+  readonly apiHost: string;
+  readonly at: number;
+  readonly auditUnit: AuditUnit;
+}
+const computePublisher = (host: string | null, { apiHost }: Pick<Place, 'apiHost'>) => `nova-compute:${host ?? apiHost}`;
+/** The period of usage that has begun. */
+export const presentPeriod = ({ auditUnit, at }: Pick<Place, 'auditUnit' | 'at'>): AuditPeriod => ({
+  begin: lastPeriod(auditUnit, at).end,
+  end: at,
+});
+
+/** The notices that one phase of an event brings; [] for events nobody outside knows. */
+export function serverNotices(event: string, phase: Phase, moment: Moment, details: Details, place: Place): Notice[] {
   const kind = kinds[event];
   if (!kind || (kind.single && phase !== 'start')) return [];
   const failed = phase === 'error';
   const shown: Phase = failed && kind.noError ? 'end' : phase;
-  const [name, version] = kind.payload ?? ['InstanceActionPayload', '1.9'];
-  const priority: Priority = shown === 'error' ? 'ERROR' : 'INFO';
-  const publisher = kind.by ? `${kind.by}:${apiHost}` : `nova-compute:${moment.server.host ?? apiHost}`;
+  const [name, version] = kind.payload ?? ACTION_PAYLOAD;
+  const own = kind.within === undefined ? (place.host ?? moment.server.host) : moment.server.host;
+  const publisher = kind.by ? `${kind.by}:${place.apiHost}` : computePublisher(own, place);
   const payload = actionPayload(name, version, moment, kind.more?.(moment, details));
-  const notice = (word: string): Notice => ({ event: `instance.${word}`, priority, publisher, payload });
+  const notice = (word: string): Notice => ({
+    event: `instance.${word}`,
+    priority: shown === 'error' ? 'ERROR' : 'INFO',
+    publisher,
+    payload,
+  });
   if (kind.single) return [notice(kind.action)];
   const whole = notice(`${kind.action}.${shown}`);
-  // Upstream turns a guest off before it is deleted, and says so.
-  if (kind.action !== 'delete') return [whole];
-  return shown === 'start' ? [whole, notice('shutdown.start')] : [notice('shutdown.end'), whole];
+  if (kind.within !== undefined) {
+    const inner = { ...notice(`${kind.within}.${shown}`), publisher: computePublisher(place.host ?? own, place) };
+    return shown === 'start' ? [whole, inner] : [inner, whole];
+  }
+  const counted = kind.counts === shown ? [existsNotice(moment, presentPeriod(place), place)] : [];
+  return [...counted, whole];
 }
+const ACTION_PAYLOAD = ['InstanceActionPayload', '1.9'] as const;
+
+/** What the API itself tells of a server, without a phase: 'evacuate'. */
+export const apiNotice = (action: string, moment: Moment, { apiHost }: Pick<Place, 'apiHost'>): Notice => ({
+  event: `instance.${action}`,
+  priority: 'INFO',
+  publisher: `nova-api:${apiHost}`,
+  payload: actionPayload(...ACTION_PAYLOAD, moment),
+});
+
+/** A server that was there in a period.  Spec: notification object InstanceExistsPayload 2.1. */
+export const existsNotice = (moment: Moment, { begin, end }: AuditPeriod, place: Pick<Place, 'apiHost'>): Notice => ({
+  event: 'instance.exists',
+  priority: 'INFO',
+  publisher: computePublisher(moment.server.host, place),
+  payload: novaObject('InstanceExistsPayload', '2.1', { ...instanceFields(moment), audit_period: auditPeriodPayload(begin, end) }),
+});
 
 /** A change of state.  Spec: notification object InstanceUpdatePayload 2.1. */
-export function updateNotice(moment: Moment, old: { vmState: string; taskState: string | null }, apiHost: string): Notice {
-  const { server } = moment;
-  const begin = new Date(server.updatedAt / 1000);
-  begin.setUTCMinutes(0, 0, 0);
+export function updateNotice(moment: Moment, old: { vmState: string; taskState: string | null }, place: Place): Notice {
+  const { begin, end } = presentPeriod(place);
   const payload = novaObject('InstanceUpdatePayload', '2.1', {
     ...instanceFields(moment),
     state_update: novaObject('InstanceStateUpdatePayload', '1.0', {
@@ -144,23 +183,32 @@ export function updateNotice(moment: Moment, old: { vmState: string; taskState: 
       old_task_state: old.taskState,
       new_task_state: moment.taskState,
     }),
-    audit_period: novaObject('AuditPeriodPayload', '1.0', {
-      audit_period_beginning: seconds(begin.getTime() * 1000),
-      audit_period_ending: seconds(server.updatedAt),
-    }),
+    audit_period: auditPeriodPayload(begin, end),
     old_display_name: null,
     tags: moment.tags,
   });
-  return { event: 'instance.update', priority: 'INFO', publisher: `nova-compute:${server.host ?? apiHost}`, payload };
+  return { event: 'instance.update', priority: 'INFO', publisher: computePublisher(moment.server.host, place), payload };
 }
 
 /** A task of the conductor that ended badly.  Spec: notification object ComputeTaskPayload 1.0. */
-export function taskNotice(task: string, moment: Moment, reason: object, apiHost: string): Notice {
+export function taskNotice(
+  task: string,
+  moment: Moment,
+  fault: { code: string; message: string },
+  { apiHost }: Pick<Place, 'apiHost'>,
+): Notice {
   const payload = novaObject('ComputeTaskPayload', '1.0', {
     instance_uuid: moment.server.uuid,
-    request_spec: null,
+    request_spec: requestSpecPayload(moment.server, {
+      forcedHost: null,
+      forcedNode: null,
+      requestedHost: null,
+      requestedNode: null,
+      excludedHosts: [],
+      group: null,
+    }),
     state: moment.vmState,
-    reason,
+    reason: exceptionPayload(fault),
   });
   return { event: `compute_task.${task}.error`, priority: 'ERROR', publisher: `nova-conductor:${apiHost}`, payload };
 }
