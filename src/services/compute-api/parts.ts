@@ -1,6 +1,6 @@
 import type { Database } from '../../db/engine.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { type QuotaDefaults, quotaDefaults } from './quota-defaults.ts';
+import { type LimitName, networkQuotaDefaults, type QuotaDefaults, quotaDefaults } from './quota-defaults.ts';
 
 /** What the handlers of this room work with. */
 export interface ComputeParts {
@@ -24,3 +24,5 @@ export const maxLimitOf = (parts: ComputeParts) => parts.maxLimit ?? 1000;
 export const serviceDownSecondsOf = (parts: ComputeParts) => parts.serviceDownSeconds ?? 60;
 /** What a project without limits of its own may have. */
 export const quotasOf = (parts: ComputeParts): QuotaDefaults => ({ ...quotaDefaults, ...parts.quotas });
+/** The same with those limits that are only kept. */
+export const limitsKept = (parts: ComputeParts): Record<LimitName, number> => ({ ...quotasOf(parts), ...networkQuotaDefaults });

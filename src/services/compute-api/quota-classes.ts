@@ -3,8 +3,8 @@ import type { Call, Reply } from '../../http/call.ts';
 import { before, from } from '../../lib/answer.ts';
 import { invalidInput } from '../../model/errors.ts';
 import type { AdminParts } from './admin-parts.ts';
-import { quotasOf } from './parts.ts';
-import { type QuotaDefaults, quotaResources } from './quota-defaults.ts';
+import { limitsKept } from './parts.ts';
+import { type LimitName, networkResources, quotaResources } from './quota-defaults.ts';
 import { limitsFrom } from './quota-sets.ts';
 import type { QuotaClassUpdate } from './shapes/quota-sets.ts';
 
@@ -15,21 +15,21 @@ function nameOf(call: Call<unknown>): string {
 }
 
 /** To 2.49 with the limits of networks and without those of server groups, an oversight that 2.50 put right. */
-const classSet = (limits: QuotaDefaults) => ({
+const classSet = (limits: Readonly<Record<LimitName, number>>) => ({
   ...Object.fromEntries(
     quotaResources.map((name) => {
       const value = name.startsWith('server_group') ? from('2.50', limits[name]) : limits[name];
       return [name, name.startsWith('injected_') ? before('2.57', value) : value];
     }),
   ),
-  ...Object.fromEntries(['fixed_ips', 'floating_ips', 'security_groups', 'security_group_rules'].map((name) => [name, before('2.50', -1)])),
+  ...Object.fromEntries(networkResources.map((name) => [name, before('2.50', limits[name])])),
 });
 
 /** Shows the limits of a class. Only class 'default' has an effect: it holds for every project without limits of its own.
  *  Spec: compute api-ref "Show the quota for Quota Class". */
 export async function showQuotaClass(parts: AdminParts, call: Call): Promise<Reply> {
   const id = nameOf(call);
-  const limits = await classLimits(parts.db.read, quotasOf(parts), id);
+  const limits = await classLimits(parts.db.read, limitsKept(parts), id);
   return { status: 200, body: { quota_class_set: { id, ...classSet(limits) } } };
 }
 
@@ -38,6 +38,6 @@ export async function updateQuotaClass(parts: AdminParts, call: Call<QuotaClassU
   const id = nameOf(call);
   const limits = limitsFrom(call.body.quota_class_set);
   await parts.db.transaction((tx) => setClassLimits(tx, parts.db.kind, id, limits));
-  const all = await classLimits(parts.db.read, quotasOf(parts), id);
+  const all = await classLimits(parts.db.read, limitsKept(parts), id);
   return { status: 200, body: { quota_class_set: classSet(all) } };
 }

@@ -12,6 +12,13 @@ export const quotaDefaults = {
   server_group_members: 10,
 } as const;
 
+/** Limits of networks that Nova once held itself. They are kept and shown to the versions that know them, and nobody counts them. */
+export const networkQuotaDefaults = { fixed_ips: -1, floating_ips: -1, security_groups: -1, security_group_rules: -1 } as const;
+export type NetworkResource = keyof typeof networkQuotaDefaults;
+export const networkResources = Object.keys(networkQuotaDefaults) as NetworkResource[]; // of the literal above
+/** Every limit that can be set. */
+export type LimitName = QuotaResource | NetworkResource;
+
 export type QuotaResource = keyof typeof quotaDefaults;
 export type QuotaDefaults = Record<QuotaResource, number>;
 export const quotaResources = Object.keys(quotaDefaults) as QuotaResource[];

@@ -12,21 +12,18 @@ import { type Call, one, type Reply } from '../../http/call.ts';
 import { before } from '../../lib/answer.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { quotaAboveProject, quotaBelowUsage } from '../../model/errors-compute-api.ts';
-import { type ComputeParts, quotasOf } from './parts.ts';
-import { type QuotaResource, quotaResources } from './quota-defaults.ts';
+import { type ComputeParts, limitsKept } from './parts.ts';
+import { type LimitName, networkResources, type QuotaResource, quotaResources } from './quota-defaults.ts';
 import { MAX_INT } from './shapes/flavors.ts';
 import { isYes } from './shapes/query.ts';
 import type { QuotaUpdate } from './shapes/quota-sets.ts';
 
 const ofFiles = (resource: QuotaResource) => resource.startsWith('injected_');
-/** Limits of networks that Nova once kept itself; nobody counts them now. */
-const ofNetworks = ['fixed_ips', 'floating_ips', 'security_groups', 'security_group_rules'] as const;
-
-/** A set in the form of its version: each resource as `show` gives it, the network ones without limit. */
-function quotaSet<T>(show: (resource: QuotaResource) => T, unlimited: T) {
+/** A set in the form of its version: each resource as `show` gives it. */
+function quotaSet<T>(show: (resource: LimitName) => T) {
   return {
     ...Object.fromEntries(quotaResources.map((name) => [name, ofFiles(name) ? before('2.57', show(name)) : show(name)])),
-    ...Object.fromEntries(ofNetworks.map((name) => [name, before('2.36', unlimited)])),
+    ...Object.fromEntries(networkResources.map((name) => [name, before('2.36', show(name))])),
   };
 }
 
@@ -39,23 +36,23 @@ function target(call: Call<unknown>) {
 /** Shows the limits of a project, or of a user in it.  Spec: compute api-ref "Show A Quota". */
 export async function showQuota(parts: ComputeParts, call: Call): Promise<Reply> {
   const { project, user } = target(call);
-  const limits = await limitsOf(parts.db.read, quotasOf(parts), project, user);
-  return { status: 200, body: { quota_set: { id: project, ...quotaSet((name) => limits[name], -1) } } };
+  const limits = await limitsOf(parts.db.read, limitsKept(parts), project, user);
+  return { status: 200, body: { quota_set: { id: project, ...quotaSet((name) => limits[name]) } } };
 }
 
 /** Shows what a project has without limits of its own: the limits of class 'default'.  Spec: compute api-ref "List Default Quotas For Tenant". */
 export async function showDefaultQuota(parts: ComputeParts, call: Call): Promise<Reply> {
-  const limits = await classLimits(parts.db.read, quotasOf(parts), DEFAULT_CLASS);
-  return { status: 200, body: { quota_set: { id: call.params.id ?? '', ...quotaSet((name) => limits[name], -1) } } };
+  const limits = await classLimits(parts.db.read, limitsKept(parts), DEFAULT_CLASS);
+  return { status: 200, body: { quota_set: { id: call.params.id ?? '', ...quotaSet((name) => limits[name]) } } };
 }
 
 /** Shows limits beside what is used of them, by the project or by one user in it.  Spec: compute api-ref "Show The Detail of Quota". */
 export async function showQuotaDetail(parts: ComputeParts, call: Call): Promise<Reply> {
   const { project, user } = target(call);
-  const limits = await limitsOf(parts.db.read, quotasOf(parts), project, user);
+  const limits = await limitsOf(parts.db.read, limitsKept(parts), project, user);
   const used = await usageOf(parts.db.read, project, user);
-  const show = (name: QuotaResource) => ({ in_use: used[name] ?? 0, limit: limits[name], reserved: 0 });
-  return { status: 200, body: { quota_set: { id: project, ...quotaSet(show, { in_use: 0, limit: -1, reserved: 0 }) } } };
+  const show = (name: LimitName) => ({ in_use: used[name] ?? 0, limit: limits[name], reserved: 0 });
+  return { status: 200, body: { quota_set: { id: project, ...quotaSet(show) } } };
 }
 
 /** Sets limits of a project, or of one user in it. Unless forced: not below what is used, a project not below what its users have of their own, a user
@@ -68,8 +65,8 @@ export async function updateQuota(parts: ComputeParts, call: Call<QuotaUpdate>):
     if (!isYes(wish.force)) {
       const used = await usageOf(tx, project, user);
       const shares = await usersShares(tx, project, user);
-      const { project: most } = await limitsWithUser(tx, quotasOf(parts), project, user ?? '');
-      for (const [resource, limit] of Object.entries(limits) as [QuotaResource, number][]) {
+      const { project: most } = await limitsWithUser(tx, limitsKept(parts), project, user ?? '');
+      for (const [resource, limit] of Object.entries(limits) as [LimitName, number][]) {
         const least = user === undefined ? Math.max(used[resource] ?? 0, shares[resource] ?? 0) : (used[resource] ?? 0);
         if (limit !== -1 && limit < least) throw quotaBelowUsage({ resource, limit, used: least });
         const left = most[resource] - (shares[resource] ?? 0);
@@ -79,16 +76,16 @@ export async function updateQuota(parts: ComputeParts, call: Call<QuotaUpdate>):
     }
     await setLimits(tx, parts.db.kind, project, user ?? '', limits);
   });
-  const all = await limitsOf(parts.db.read, quotasOf(parts), project, user);
-  return { status: 200, body: { quota_set: quotaSet((name) => all[name], -1) } };
+  const all = await limitsOf(parts.db.read, limitsKept(parts), project, user);
+  return { status: 200, body: { quota_set: quotaSet((name) => all[name]) } };
 }
 
 /** The limits a body names, as numbers.  Throws invalidInput (400). */
 export function limitsFrom(
-  wish: Readonly<Partial<Record<QuotaResource, number | string | undefined>>>,
-): Partial<Record<QuotaResource, number>> {
-  const limits: Partial<Record<QuotaResource, number>> = {};
-  for (const name of quotaResources) {
+  wish: Readonly<Partial<Record<LimitName, number | string | undefined>>>,
+): Partial<Record<LimitName, number>> {
+  const limits: Partial<Record<LimitName, number>> = {};
+  for (const name of [...quotaResources, ...networkResources]) {
     const given = wish[name];
     if (given === undefined) continue;
     const limit = Number(given);

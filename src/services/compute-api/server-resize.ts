@@ -1,5 +1,6 @@
 import { FINISHED, insertMigration, newMigrationUuid, openMigrations, setMigration } from '../../db/tables/compute/migrations.ts';
-import { quotaLimits, takeQuota } from '../../db/tables/compute/quotas.ts';
+import { limitsWithUser } from '../../db/tables/compute/quota-limits.ts';
+import { takeQuota, userQuotaShort } from '../../db/tables/compute/quotas.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { flavorMemoryTooSmall } from '../../model/errors-compute.ts';
 import {
@@ -58,7 +59,7 @@ interface Move {
 }
 async function begin(parts: ServerParts, call: Call<unknown>, seen: Server, move: Move): Promise<void> {
   const { rule, flavor, host } = move;
-  const limits = await quotaLimits(parts.db.read, seen.projectId, defaultLimits(parts));
+  const { project: limits, user: own } = await limitsWithUser(parts.db.read, defaultLimits(parts), seen.projectId, seen.userId);
   const migrationUuid = newMigrationUuid();
   try {
     await beginTask(parts, call, seen, (server) => {
@@ -79,7 +80,9 @@ async function begin(parts: ServerParts, call: Call<unknown>, seen: Server, move
               cores: more(flavor.vcpus, server.flavor.vcpus),
               ram: more(flavor.memoryMiB, server.flavor.memoryMiB),
             };
-            const short = await takeQuota(tx, parts.db.kind, server.projectId, share, limits);
+            const short =
+              (await takeQuota(tx, parts.db.kind, server.projectId, share, limits)) ??
+              (await userQuotaShort(tx, server.projectId, server.userId, share, own));
             if (short) throw new Short(short);
           }
           const type = flavor ? 'resize' : 'migration';

@@ -1,5 +1,6 @@
 import type { Updateable } from 'kysely';
-import { quotaLimits, shareOf, takeQuota } from '../../db/tables/compute/quotas.ts';
+import { limitsWithUser } from '../../db/tables/compute/quota-limits.ts';
+import { shareOf, takeQuota, userQuotaShort } from '../../db/tables/compute/quotas.ts';
 import type { ServersTable } from '../../db/tables/compute/tables.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { pinRefused } from '../../model/errors-compute.ts';
@@ -58,7 +59,7 @@ export async function forceDelete(parts: ServerParts, call: Call): Promise<Reply
  *  Spec: compute api-ref "Restore Soft-Deleted Instance". */
 export async function restoreServer(parts: ServerParts, call: Call): Promise<Reply> {
   const seen = await serverOf(parts.db.read, call);
-  const limits = await quotaLimits(parts.db.read, seen.projectId, defaultLimits(parts));
+  const { project: limits, user: own } = await limitsWithUser(parts.db.read, defaultLimits(parts), seen.projectId, seen.userId);
   await beginTask(parts, call, seen, (server) => {
     mustAllow('restore', 'restore', server, call);
     const { softDeletedAt } = server;
@@ -71,7 +72,10 @@ export async function restoreServer(parts: ServerParts, call: Call): Promise<Rep
       set: { soft_deleted_at: null },
       also: async (tx) => {
         if (softDeletedAt === null) return;
-        const short = await takeQuota(tx, parts.db.kind, server.projectId, shareOf(server.flavor), limits);
+        const share = shareOf(server.flavor);
+        const short =
+          (await takeQuota(tx, parts.db.kind, server.projectId, share, limits)) ??
+          (await userQuotaShort(tx, server.projectId, server.userId, share, own, server.uuid));
         if (short) throw overQuota(short);
       },
     };

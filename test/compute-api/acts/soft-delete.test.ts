@@ -5,6 +5,7 @@ import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { conductorDefaults } from '../../../src/services/conductor/parts.ts';
 import { reap } from '../../../src/services/conductor/reaper.ts';
+import { callers } from '../../support/compute-api.ts';
 import { type ActHouse, DEMO_PROJECT, message, openActHouse } from './house.ts';
 
 let house: ActHouse;
@@ -46,6 +47,34 @@ test('a delete keeps the server for a while, turned off and without quota; resto
   const noted = await house.record(id);
   assert.deepEqual([noted?.action, noted?.events.map((one) => one.event)], ['restore', ['compute_restore_instance']]);
   assert.deepEqual(await house.core.audit(), []);
+});
+
+test('restore asks a user’s own limit too; what rests is not counted', async () => {
+  const set = (instances: number) =>
+    house.ask(`PUT /os-quota-sets/${DEMO_PROJECT}?user_id=${callers.demo?.userId}`, { as: 'admin', body: { quota_set: { instances } } });
+  const id = await house.boot();
+  await remove(id);
+  await house.ended(id);
+  const detail = (await house.ask(`GET /os-quota-sets/${DEMO_PROJECT}/detail?user_id=${callers.demo?.userId}`, { as: 'admin' })).body;
+  assert.equal(detail.quota_set.instances.in_use, 0);
+  assert.equal((await set(1)).status, 200);
+  try {
+    const one = await house.boot();
+    const refused = await house.act(id, { restore: null });
+    assert.deepEqual(
+      [refused.status, message(refused)],
+      [403, 'Quota exceeded for instances: Requested 1, but already used 1 of 1 instances'],
+    );
+    await house.act(one, { forceDelete: null });
+    await house.core.until(
+      () => house.server(one),
+      (server) => server.deleted,
+    );
+    assert.equal((await house.act(id, { restore: null })).status, 202);
+    assert.equal((await house.ended(id)).vmState, 'active');
+  } finally {
+    await house.db.transaction((tx) => tx.deleteFrom('quota_limits').execute());
+  }
 });
 
 test('restore asks quota again; a failed one gives it back', async () => {

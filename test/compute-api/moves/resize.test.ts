@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { type ActHouse, message, openActHouse } from '../acts/house.ts';
+import { callers, DEMO_PROJECT } from '../../support/compute-api.ts';
 
 let house: ActHouse;
 before(async () => {
@@ -187,6 +188,32 @@ test('over quota is a 403 at the request, and nothing is taken', async () => {
     assert.equal((await tight.ended(id)).vmState, 'resized');
   } finally {
     await tight.close();
+  }
+});
+
+test('a user’s own limit holds too, with resizes on their way counted', async () => {
+  const wide = await openActHouse({ hosts: 2, parts: { quotas: { instances: -1, cores: -1, ram: -1 } } });
+  try {
+    const user = callers.demo?.userId;
+    const set = async (cores: number) =>
+      assert.equal(
+        (await wide.ask(`PUT /os-quota-sets/${DEMO_PROJECT}?user_id=${user}`, { as: 'admin', body: { quota_set: { cores } } })).status,
+        200,
+      );
+    const [one, two] = [await wide.boot(), await wide.boot()];
+    await set(4);
+    const refused = await wide.act(one, resize);
+    assert.deepEqual([refused.status, message(refused)], [403, 'Quota exceeded for cores: Requested 3, but already used 2 of 4 cores']);
+    assert.deepEqual([(await wide.server(one)).taskState, await wide.core.audit()], [null, []]);
+    await set(5);
+    assert.equal((await wide.act(one, resize)).status, 202);
+    // Also while the first one is not confirmed yet, and may still be on its way.
+    assert.equal((await wide.act(two, resize)).status, 403);
+    assert.equal((await wide.ended(one)).vmState, 'resized');
+    assert.match(message(await wide.act(two, resize)), /Requested 3, but already used 5 of 5 cores/);
+    assert.equal((await wide.act(two, { resize: { flavorRef: '3' } })).status, 202, 'a smaller one');
+  } finally {
+    await wide.close();
   }
 });
 

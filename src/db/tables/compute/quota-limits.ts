@@ -1,6 +1,7 @@
 import type { EngineKind, Query } from '../../engine.ts';
 import { prepared } from '../../prepared.ts';
 import { insertIgnore } from '../../statements.ts';
+import { endedStatuses } from './migrations.ts';
 
 // Limits of quota classes stand in the same table under an empty project, with the class in the place of the user. Class 'default' holds for everybody.
 const CLASS = '';
@@ -131,11 +132,13 @@ export async function usageOf(q: Query, projectId: string, userId?: string): Pro
   return { ...Object.fromEntries(rows.map((row) => [row.resource, row.used])), server_groups };
 }
 
-/** What the living servers of one user in a project take. Counted from the servers themselves: only few users have limits of their own. */
+/** What the living servers of one user in a project take, those that were deleted softly left out and resizes counted by the larger flavor, as the
+ *  project's counters have it. Counted from the servers themselves: only few users have limits of their own. */
 export async function serverUsageOfUser(
   q: Query,
   projectId: string,
   userId: string,
+  except?: string,
 ): Promise<{ instances: number; cores: number; ram: number }> {
   const rows = await q
     .selectFrom('servers')
@@ -143,15 +146,38 @@ export async function serverUsageOfUser(
     .where('project_id', '=', projectId)
     .where('user_id', '=', userId)
     .where('deleted', '=', 0)
+    .where('soft_deleted_at', 'is', null)
+    .$if(except !== undefined, (eb) => eb.where('uuid', '<>', except ?? ''))
     .groupBy('flavor')
     .execute();
   const sum = { instances: 0, cores: 0, ram: 0 };
   for (const row of rows) {
-    const flavor = JSON.parse(row.flavor) as { vcpus: number; memoryMiB: number }; // written by newServerRow
+    const flavor = JSON.parse(row.flavor) as Sizes; // written by newServerRow
     const n = Number(row.n);
     sum.instances += n;
     sum.cores += n * flavor.vcpus;
     sum.ram += n * flavor.memoryMiB;
   }
+  const resizes = await q
+    .selectFrom('server_migrations as m')
+    .innerJoin('servers as s', 's.uuid', 'm.server_uuid')
+    .select(['s.flavor', 'm.old_flavor', 'm.new_flavor'])
+    .where('s.project_id', '=', projectId)
+    .where('s.user_id', '=', userId)
+    .where('s.deleted', '=', 0)
+    .where('m.type', '=', 'resize')
+    .where('m.status', 'not in', [...endedStatuses])
+    .$if(except !== undefined, (eb) => eb.where('s.uuid', '<>', except ?? ''))
+    .execute();
+  for (const { flavor, old_flavor, new_flavor } of resizes) {
+    if (old_flavor === null || new_flavor === null) continue;
+    const [now, before, after] = [flavor, old_flavor, new_flavor].map((text) => JSON.parse(text) as Sizes) as [Sizes, Sizes, Sizes];
+    sum.cores += Math.max(before.vcpus, after.vcpus) - now.vcpus;
+    sum.ram += Math.max(before.memoryMiB, after.memoryMiB) - now.memoryMiB;
+  }
   return sum;
+}
+interface Sizes {
+  readonly vcpus: number;
+  readonly memoryMiB: number;
 }

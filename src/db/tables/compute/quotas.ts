@@ -20,7 +20,7 @@ export type QuotaShort = readonly { readonly resource: Resource; readonly asked:
 export const quotaLimits = (db: Query, projectId: string, defaults: Readonly<Record<string, number>>): Promise<Record<string, number>> =>
   limitsOf(db, defaults, projectId);
 
-/** What of a share does not fit the limits that a user has of its own; undefined when all does. Asked after the project's counters are taken: while they
+/** What of a share does not fit the limits that a user has of its own, without what server `except` takes; undefined when all does. Asked after the project's counters are taken: while they
  *  are held nobody else makes servers in the project. */
 export async function userQuotaShort(
   tx: Query,
@@ -28,13 +28,14 @@ export async function userQuotaShort(
   userId: string,
   share: ServerShare,
   own: Readonly<Partial<Record<string, number>>>,
+  except?: string,
 ): Promise<QuotaShort | undefined> {
-  if (RESOURCES.every((resource) => (own[resource] ?? -1) < 0)) return undefined;
-  const now = await serverUsageOfUser(tx, projectId, userId);
+  if (RESOURCES.every((resource) => share[resource] === 0 || (own[resource] ?? -1) < 0)) return undefined;
+  const now = await serverUsageOfUser(tx, projectId, userId, except);
   const short = RESOURCES.flatMap((resource) => {
     const limit = own[resource] ?? -1;
     const used = now[resource];
-    return limit >= 0 && used + share[resource] > limit ? [{ resource, asked: share[resource], used, limit }] : [];
+    return limit >= 0 && share[resource] > 0 && used + share[resource] > limit ? [{ resource, asked: share[resource], used, limit }] : [];
   });
   return short.length === 0 ? undefined : short;
 }
