@@ -128,6 +128,29 @@ test('audit logs: nobody has counted, for the last whole month', async () => {
   assert.equal((await ask('GET /os-instance_usage_audit_log', { as: 'demo' })).status, 403);
 });
 
+test('audit logs: what conductors have counted, host by host', async () => {
+  const [begin, end] = ['2023-10-01', '2023-11-01'].map((day) => Date.parse(`${day}T00:00:00Z`) * 1000) as [number, number];
+  const row = (host: string, state: string, task_items: number, errors: number) => ({
+    ...{ task_name: 'instance_usage_audit', host, period_beginning: begin, period_ending: end, state, task_items, errors },
+    ...{ message: `${host} says`, owner: 'one', touched_at: 1 },
+  });
+  await house.db.transaction((tx) =>
+    tx
+      .insertInto('task_log')
+      .values([row('host1', 'DONE', 4, 1), row('host2', 'RUNNING', 2, 0)])
+      .execute(),
+  );
+  const log = (await ask('GET /os-instance_usage_audit_log')).body.instance_usage_audit_logs;
+  assert.deepEqual([log.num_hosts_done, log.num_hosts_running, log.num_hosts_not_run, log.hosts_not_run], [1, 1, 0, []]);
+  assert.deepEqual([log.total_instances, log.total_errors, log.overall_status], [6, 1, '1 of 2 hosts done. 1 errors.']);
+  assert.deepEqual(log.log.host1, { state: 'DONE', instances: 4, errors: 1, message: 'host1 says' });
+  await house.db.transaction((tx) => tx.updateTable('task_log').set({ state: 'DONE' }).execute());
+  const done = (await ask('GET /os-instance_usage_audit_log')).body.instance_usage_audit_logs;
+  assert.equal(done.overall_status, 'ALL hosts done. 1 errors.');
+  const other = (await ask(`GET /os-instance_usage_audit_log/${encodeURIComponent('2023-10-10 00:00:00')}`)).body.instance_usage_audit_log;
+  assert.deepEqual([other.num_hosts_done, other.log], [0, {}]);
+});
+
 test('quota classes: class default holds for every project without limits of its own', async () => {
   const set = (body: object, name = 'default', version = '2.50') =>
     ask(`PUT /os-quota-class-sets/${name}`, { at: version, body: { quota_class_set: body } });
@@ -150,6 +173,31 @@ test('quota classes: class default holds for every project without limits of its
   for (const wrong of [{ cores: -2 }, { cores: 'x' }, { wings: 2 }, { cores: 2 ** 31 }]) assert.equal((await set(wrong)).status, 400);
   assert.deepEqual([(await set({ fixed_ips: 1 }, 'default', '2.49')).status, (await set({ fixed_ips: 1 })).status], [200, 400]);
   assert.equal((await ask('GET /os-quota-class-sets/default', { as: 'demo' })).status, 403);
+});
+
+test('what a quota set or class was given comes back, with the limits of networks to the version that cut them', async () => {
+  const raised = (set: Record<string, number>) => Object.fromEntries(Object.entries(set).map(([name, value]) => [name, value + 100]));
+  for (const [at, names] of [
+    ['2.1', 12],
+    ['2.50', 10],
+    ['2.57', 7],
+  ] as const) {
+    const path = '/os-quota-class-sets/default';
+    const { id, ...before } = (await ask(`GET ${path}`, { at })).body.quota_class_set;
+    assert.deepEqual([id, Object.keys(before).length], ['default', names], at);
+    const wish = raised(before);
+    assert.deepEqual((await ask(`PUT ${path}`, { at, body: { quota_class_set: wish } })).body.quota_class_set, wish);
+    assert.deepEqual((await ask(`GET ${path}`, { at })).body.quota_class_set, { id, ...wish });
+    await house.db.transaction((tx) => tx.deleteFrom('quota_limits').execute());
+  }
+  const path = `/os-quota-sets/${DEMO_PROJECT}`;
+  const { id: _project, ...before } = (await ask(`GET ${path}`, { at: '2.35' })).body.quota_set;
+  assert.equal(before.floating_ips, -1);
+  const wish = raised(before);
+  assert.deepEqual((await ask(`PUT ${path}`, { at: '2.35', body: { quota_set: wish } })).body.quota_set, wish);
+  assert.equal((await ask(`GET ${path}/detail`, { at: '2.35' })).body.quota_set.fixed_ips.limit, 99);
+  assert.equal('fixed_ips' in (await ask(`GET ${path}`, { at: '2.36' })).body.quota_set, false);
+  await house.db.transaction((tx) => tx.deleteFrom('quota_limits').execute());
 });
 
 test('quotas of users: counted by what they made, within what the project has left', async () => {

@@ -71,6 +71,11 @@ test('a server’s life is told in its order, in both forms', async () => {
     assert.match(data.request_id, /^req-/);
     assert.equal(stop?.said.publisher_id, `nova-compute:${data.host}`);
     assert.match(stop?.said.timestamp, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$/);
+    const flat = heard.filter(({ topic }) => topic === 'notifications.info').map(({ said }) => said);
+    const flatStop = flat.find((said) => said.event_type === 'compute.instance.power_off.start');
+    assert.deepEqual([flatStop.publisher_id, flatStop.payload.instance_id, flatStop.payload.state], [`compute.${data.host}`, id, 'active']);
+    const flatUpdate = flat.find((said) => said.event_type === 'compute.instance.update')?.payload;
+    assert.match(flatUpdate.audit_period_beginning, /^\d{4}-\d\d-01 00:00:00$/);
     const off = heard.find(({ said }) => said.event_type === 'instance.power_off.end')?.said.payload['nova_object.data'];
     assert.equal(off.state, 'stopped');
     assert.equal(off.task_state, null);

@@ -136,6 +136,42 @@ describe('the network side of servers, over HTTP on the whole cloud', () => {
     assert.equal(history.find((one: Any) => one.action === 'attach_interface')?.message, 'Error');
   });
 
+  test('an external network is for those whom the policy lets: at a create and at an attach', async () => {
+    await refused(boot([{ uuid: outside.id }]), 403, /not allowed to create an interface on external network/);
+    const attach = (who: Client, wish: object) =>
+      ask(who.compute, 'POST', `/servers/${server}/os-interface`, { interfaceAttachment: wish });
+    await refused(attach(demo, { net_id: outside.id }), 403, /external network/);
+    const { interfaceAttachment: nic } = await attach(admin, { net_id: outside.id });
+    assert.equal(nic.net_id, outside.id);
+    await compute('DELETE', `/servers/${server}/os-interface/${nic.port_id}`);
+    // A port there that an operator made for the project is no way around it.
+    const project_id = (await compute('GET', `/servers/${server}`)).server.tenant_id;
+    const made = { port: { network_id: outside.id, project_id } };
+    const { port } = (await admin.network.ask<Any>('POST', '/v2.0/ports', { body: made })).body;
+    await refused(attach(demo, { port_id: port.id }), 403, /external network/);
+    await admin.network.ask('DELETE', `/v2.0/ports/${port.id}`);
+
+    const image = (await admin.image.ask<Any>('GET', '/v2/images')).body.images[0].id;
+    const wish = { server: { name: 'out', flavorRef: '1', imageRef: image, networks: [{ uuid: outside.id }] } };
+    const { id } = (await ask(admin.compute, 'POST', '/servers', wish, '2.37')).server;
+    let seen: Any;
+    await waitFor(
+      async () => {
+        seen = (await ask(admin.compute, 'GET', `/servers/${id}`)).server;
+        return seen.status === 'ACTIVE';
+      },
+      20_000,
+      () => `it is ${seen?.status}: ${JSON.stringify(seen?.fault)}`,
+    );
+    assert.deepEqual(Object.keys(seen.addresses), ['public']);
+    await ask(admin.compute, 'DELETE', `/servers/${id}`);
+    await waitFor(
+      async () => (await interfaces()).length === 1,
+      10_000,
+      () => 'the external interface is still there',
+    );
+  });
+
   test('a floating address that the network service associates shows up at the server', async () => {
     const [{ port_id }] = await interfaces();
     const made = (await network('POST', 'floatingips', { floatingip: { floating_network_id: outside.id, port_id } })).floatingip;

@@ -60,8 +60,7 @@ export function formFaults(said: SaidForm): string[] {
         field.type
       ] ?? field.type;
     if (type !== wanted) return fault(where, `${type}, not ${wanted}`);
-    if (field.items && Array.isArray(value))
-      for (const [at, item] of value.entries()) check(field.items, item, `${where}/${at}`);
+    if (field.items && Array.isArray(value)) for (const [at, item] of value.entries()) check(field.items, item, `${where}/${at}`);
     return undefined;
   };
   isOf(event.payload, said.payload, '');

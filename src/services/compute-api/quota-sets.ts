@@ -81,9 +81,7 @@ export async function updateQuota(parts: ComputeParts, call: Call<QuotaUpdate>):
 }
 
 /** The limits a body names, as numbers.  Throws invalidInput (400). */
-export function limitsFrom(
-  wish: Readonly<Partial<Record<LimitName, number | string | undefined>>>,
-): Partial<Record<LimitName, number>> {
+export function limitsFrom(wish: Readonly<Partial<Record<LimitName, number | string | undefined>>>): Partial<Record<LimitName, number>> {
   const limits: Partial<Record<LimitName, number>> = {};
   for (const name of [...quotaResources, ...networkResources]) {
     const given = wish[name];

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { type ActHouse, message, openActHouse } from '../acts/house.ts';
 import { callers, DEMO_PROJECT } from '../../support/compute-api.ts';
+import { type ActHouse, message, openActHouse } from '../acts/house.ts';
 
 let house: ActHouse;
 before(async () => {
