@@ -17,6 +17,8 @@ else {
   await import('./parallel-placing.test.ts');
   await import('./agent-restarts.test.ts');
   await import('./vanished-jobs.test.ts');
+  await import('./usage-audit.test.ts');
+  await import('./notifications.test.ts');
   await import('../scheduler/live-hosts.test.ts');
   await import('../scheduler/legacy-claim.test.ts');
   await import('../compute-api/acts/acts.test.ts');
