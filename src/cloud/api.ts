@@ -178,6 +178,7 @@ export async function startApi(options: {
       versions: computeVersions,
       choices: computeChoices,
       metrics: processMetrics(),
+      metricsToken: settings.metricsToken || null,
       health: async () => ({
         database: await db.read
           .selectFrom('leases')

@@ -663,6 +663,13 @@ export const options = {
     default: [],
     help: 'What agents measure of their hosts: cpu.virt_driver.',
   }),
+  metricsToken: option({
+    section: 'kilonova',
+    name: 'metrics_token',
+    kind: 'text',
+    default: null,
+    help: 'Who sends it as a bearer token may read /metrics from other machines; without it only this machine may.',
+  }),
   fakeVcpus: option({
     section: 'kilonova',
     name: 'fake_host_vcpus',

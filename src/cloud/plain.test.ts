@@ -8,6 +8,7 @@ test('the door lists versions at its root and answers 300 with choices for every
   const plain = plainRoutes({
     health: async () => ({ database: null, bus: 'does not answer' }),
     metrics: async () => 'up 1\n',
+    metricsToken: 'secret',
     versions: computeVersions,
     choices: computeChoices,
     publicUrl: undefined,
@@ -31,6 +32,11 @@ test('the door lists versions at its root and answers 300 with choices for every
     }
     assert.equal((await fetch(`${origin}/healthz`)).status, 503);
     assert.equal(await (await fetch(`${origin}/metrics`)).text(), 'up 1\n');
+    const metrics = async (headers: Record<string, string>) => (await fetch(`${origin}/metrics`, { headers })).status;
+    // What a proxy on this machine passes on comes from elsewhere.
+    assert.equal(await metrics({ 'x-forwarded-for': '192.0.2.1' }), 401);
+    assert.equal(await metrics({ 'x-forwarded-for': '192.0.2.1', authorization: 'Bearer secret' }), 200);
+    assert.equal(await metrics({ authorization: 'Bearer wrong' }), 401);
   } finally {
     await door.close();
   }
