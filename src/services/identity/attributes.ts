@@ -13,6 +13,7 @@ export const wrapped = <T>(word: string, properties: Json, required: readonly st
 export const nameSchema = (maxLength = 255): Json => ({ type: 'string', minLength: 1, maxLength, pattern: '\\S' });
 export const idSchema: Json = { type: 'string', minLength: 1, maxLength: 64 };
 export const textSchema: Json = { type: ['string', 'null'], maxLength: 65_535 };
+export const regionIdSchema: Json = { type: ['string', 'null'], maxLength: 255 };
 export const enabledSchema: Json = { type: 'boolean' };
 export const optionsSchema: Json = { type: 'object', properties: { immutable: { type: ['boolean', 'null'] } }, maxProperties: 50 };
 export const tagSchema: Json = { type: 'string', minLength: 1, maxLength: 255, pattern: '^[^,/]*$' };
@@ -56,6 +57,15 @@ export function mustBeMutable(
   const lifts = change?.options && 'immutable' in change.options && !change.options.immutable && Object.keys(change).length === 1;
   if (!lifts) throw immutableResource({ what, id: row.id });
 }
+
+/** 1 or 0 as a row keeps it: what a body says, else what was before, else yes. */
+export const enabledOf = (wish: { readonly enabled?: boolean | undefined }, before?: { readonly enabled: number }): number =>
+  wish.enabled === undefined ? (before?.enabled ?? 1) : Number(wish.enabled);
+/** What a body says, else what was before; nothing is ''. */
+export const descriptionOf = (
+  wish: { readonly description?: string | null | undefined },
+  before?: { readonly description: string | null },
+): string => (wish.description === undefined ? before?.description : wish.description) ?? '';
 
 /** The kept attributes and options as an answer has them. */
 export const kept = (row: { options: string; extra: string }) => ({

@@ -3,6 +3,8 @@ import type { Call, Reply, RouteTable } from '../../http/call.ts';
 import { newHexId } from '../../lib/ids.ts';
 import { identityConflict, identityForbidden } from '../../model/errors-identity.ts';
 import {
+  descriptionOf,
+  enabledOf,
   enabledSchema,
   extraOf,
   kept,
@@ -88,8 +90,8 @@ async function createDomain({ feed }: Parts, call: Call<DomainBody>): Promise<Re
   const row = {
     id: wish.explicit_domain_id ?? newHexId(),
     name: wish.name ?? '',
-    description: wish.description ?? '',
-    enabled: wish.enabled === false ? 0 : 1,
+    description: descriptionOf(wish),
+    enabled: enabledOf(wish),
     tags: JSON.stringify(wish.tags ?? []),
     options: optionsOf(wish.options),
     extra: extraOf(wish, known),
@@ -113,8 +115,8 @@ async function updateDomain({ feed }: Parts, call: Call<DomainBody>): Promise<Re
     mustBeMutable('domain', before, wish);
     const change = {
       name: wish.name ?? before.name,
-      description: wish.description === undefined ? before.description : (wish.description ?? ''),
-      enabled: wish.enabled === undefined ? before.enabled : Number(wish.enabled),
+      description: descriptionOf(wish, before),
+      enabled: enabledOf(wish, before),
       tags: wish.tags ? JSON.stringify(wish.tags) : before.tags,
       options: optionsOf(wish.options, before.options),
       extra: extraOf(wish, known, before.extra),

@@ -1,4 +1,6 @@
 import type { Query } from '../../db/engine.ts';
+import type { Call } from '../../http/call.ts';
+import { invalidInput } from '../../model/errors.ts';
 import { identityConflict, identityNotFound } from '../../model/errors-identity.ts';
 
 /** The tables whose rows have an id, by the word a client knows. */
@@ -39,4 +41,19 @@ export async function mustBeFree(
     .where('domain_id', '=', wanted.domainId)
     .executeTakeFirst();
   if (taken && taken.id !== wanted.except) throw identityConflict({ what, why: `there is already one with the name ${wanted.name}` });
+}
+
+/** Throws invalidInput for the id of a region that is none. */
+export async function mustBeRegion(db: Query, id: string | null | undefined): Promise<void> {
+  if (id === null || id === undefined) return;
+  const row = await db.selectFrom('identity_regions').select('id').where('id', '=', id).executeTakeFirst();
+  if (!row) throw invalidInput({ why: `There is no region ${id.slice(0, 100)}.` });
+}
+
+/** The user whose own things the path asks for, if the caller may see them. Throws forbidden, identityNotFound. */
+export async function mustSeeUser(db: Query, call: Call<unknown>): Promise<string> {
+  const id = call.params.id ?? '';
+  const user = await db.selectFrom('identity_users').select('domain_id').where('id', '=', id).executeTakeFirst();
+  call.allow({ 'target.user.id': id, 'target.user.domain_id': user?.domain_id });
+  return user ? id : lost('user', id);
 }

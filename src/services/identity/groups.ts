@@ -1,12 +1,12 @@
 import type { Query } from '../../db/engine.ts';
 import type { IdentityGroupsTable } from '../../db/tables/identity/tables.ts';
-import { type Call, one, type Reply, type RouteTable } from '../../http/call.ts';
+import type { Call, Reply, RouteTable } from '../../http/call.ts';
 import { newHexId } from '../../lib/ids.ts';
-import { invalidInput } from '../../model/errors.ts';
 import { identityNotFound } from '../../model/errors-identity.ts';
-import { extraOf, idSchema, kept, nameSchema, textSchema, wrapped } from './attributes.ts';
+import { descriptionOf, extraOf, idSchema, kept, nameSchema, textSchema, wrapped } from './attributes.ts';
+import { domainListed, domainMeant, mustKeepDomain } from './domain-of.ts';
 import { dropGrants } from './drop-grants.ts';
-import { findDomain, findGroup, findUser, mustBeFree } from './find.ts';
+import { findDomain, findGroup, findUser, mustBeFree, mustSeeUser } from './find.ts';
 import { listReply } from './listing.ts';
 import type { Parts } from './parts.ts';
 import { userView } from './users.ts';
@@ -65,9 +65,7 @@ async function loadFor(db: Query, call: Call<unknown>) {
 }
 
 async function listGroups({ db }: Parts, call: Call): Promise<Reply> {
-  const all = call.allows('identity:list_groups', {});
-  const domainId = all ? one(call, 'domain_id') : (call.caller.domainId ?? undefined);
-  call.allow({ 'target.domain_id': domainId });
+  const domainId = domainListed(call, 'identity:list_groups');
   let query = db.read.selectFrom('identity_groups').selectAll().orderBy('key');
   if (domainId !== undefined) query = query.where('domain_id', '=', domainId);
   return listReply(call, { key: 'groups', rows: await query.execute(), view: (row) => groupView(row, call.base), exact: ['name', 'id'] });
@@ -79,13 +77,13 @@ async function showGroup({ db }: Parts, call: Call): Promise<Reply> {
 
 async function createGroup({ feed }: Parts, call: Call<GroupBody>): Promise<Reply> {
   const wish = call.body.group;
-  const domainId = wish.domain_id ?? call.caller.domainId ?? 'default';
+  const domainId = domainMeant(call, wish);
   call.allow({ 'target.group.domain_id': domainId });
   const row = {
     id: newHexId(),
     name: wish.name ?? '',
     domain_id: domainId,
-    description: wish.description ?? '',
+    description: descriptionOf(wish),
     enabled: 1,
     options: '{}',
     extra: extraOf(wish, known),
@@ -102,10 +100,10 @@ async function updateGroup({ feed }: Parts, call: Call<GroupBody>): Promise<Repl
   const wish = call.body.group;
   const row = await feed.write(async (tx) => {
     const before = await loadFor(tx, call);
-    if (wish.domain_id && wish.domain_id !== before.domain_id) throw invalidInput({ why: 'The domain of a group cannot be changed.' });
+    mustKeepDomain('group', wish, before);
     const change = {
       name: wish.name ?? before.name,
-      description: wish.description === undefined ? before.description : (wish.description ?? ''),
+      description: descriptionOf(wish, before),
       extra: extraOf(wish, known, before.extra),
     };
     await mustBeFree(tx, 'group', { name: change.name, domainId: before.domain_id, except: before.id });
@@ -138,10 +136,7 @@ async function listMembers({ db }: Parts, call: Call): Promise<Reply> {
 }
 
 async function listUserGroups({ db }: Parts, call: Call): Promise<Reply> {
-  const id = call.params.id ?? '';
-  const user = await db.read.selectFrom('identity_users').select('domain_id').where('id', '=', id).executeTakeFirst();
-  call.allow({ 'target.user.id': id, 'target.user.domain_id': user?.domain_id });
-  if (!user) throw identityNotFound({ what: 'user', id });
+  const id = await mustSeeUser(db.read, call);
   const rows = await db.read
     .selectFrom('identity_group_members as m')
     .innerJoin('identity_groups as g', 'g.id', 'm.group_id')

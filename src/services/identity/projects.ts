@@ -6,6 +6,8 @@ import { leaf } from '../../lib/shape.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { identityForbidden, identityNotFound } from '../../model/errors-identity.ts';
 import {
+  descriptionOf,
+  enabledOf,
   enabledSchema,
   extraOf,
   idSchema,
@@ -19,8 +21,9 @@ import {
   textSchema,
   wrapped,
 } from './attributes.ts';
+import { domainListed, mustKeepDomain } from './domain-of.ts';
 import { dropGrants } from './drop-grants.ts';
-import { findDomain, findProject, mustBeFree } from './find.ts';
+import { findDomain, findProject, mustBeFree, mustSeeUser } from './find.ts';
 import { listReply } from './listing.ts';
 import { userScopes } from './my-scopes.ts';
 import type { Parts } from './parts.ts';
@@ -122,9 +125,7 @@ const target = (row: { id: string; domain_id: string }) => ({
 });
 
 async function listProjects({ db }: Parts, call: Call): Promise<Reply> {
-  const all = call.allows('identity:list_projects', {});
-  const domainId = all ? one(call, 'domain_id') : (call.caller.domainId ?? undefined);
-  call.allow({ 'target.domain_id': domainId });
+  const domainId = domainListed(call, 'identity:list_projects');
   let query = db.read.selectFrom('identity_projects').selectAll().orderBy('key');
   if (domainId !== undefined) query = query.where('domain_id', '=', domainId);
   const name = one(call, 'name');
@@ -147,10 +148,7 @@ function hasTags(call: Call, tags: readonly string[]): boolean {
 }
 
 async function listUserProjects({ db }: Parts, call: Call): Promise<Reply> {
-  const id = call.params.id ?? '';
-  const user = await db.read.selectFrom('identity_users').select('domain_id').where('id', '=', id).executeTakeFirst();
-  call.allow({ 'target.user.id': id, 'target.user.domain_id': user?.domain_id });
-  if (!user) throw identityNotFound({ what: 'user', id });
+  const id = await mustSeeUser(db.read, call);
   const { projects } = await userScopes(db, id);
   return listReply(call, {
     key: 'projects',
@@ -221,8 +219,8 @@ async function createProject({ feed }: Parts, call: Call<ProjectBody>): Promise<
     const row = {
       id: newHexId(),
       name: wish.name ?? '',
-      description: wish.description ?? '',
-      enabled: wish.enabled === false ? 0 : 1,
+      description: descriptionOf(wish),
+      enabled: enabledOf(wish),
       domain_id: domainId,
       parent_id: parentId,
       tags: JSON.stringify(wish.tags ?? []),
@@ -241,13 +239,13 @@ async function updateProject({ feed }: Parts, call: Call<ProjectBody>): Promise<
   const row = await feed.write(async (tx, tell) => {
     const before = await loadFor(tx, call);
     mustBeMutable('project', before, wish);
-    if (wish.domain_id && wish.domain_id !== before.domain_id) throw invalidInput({ why: 'The domain of a project cannot be changed.' });
+    mustKeepDomain('project', wish, before);
     if (wish.parent_id && wish.parent_id !== before.parent_id)
       throw identityForbidden({ why: 'The parent of a project cannot be changed.' });
     const change = {
       name: wish.name ?? before.name,
-      description: wish.description === undefined ? before.description : (wish.description ?? ''),
-      enabled: wish.enabled === undefined ? before.enabled : Number(wish.enabled),
+      description: descriptionOf(wish, before),
+      enabled: enabledOf(wish, before),
       tags: wish.tags ? JSON.stringify(wish.tags) : before.tags,
       options: optionsOf(wish.options, before.options),
       extra: extraOf(wish, known, before.extra),

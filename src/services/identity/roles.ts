@@ -4,6 +4,7 @@ import { newHexId } from '../../lib/ids.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { identityNotFound } from '../../model/errors-identity.ts';
 import { extraOf, idSchema, kept, mustBeMutable, nameSchema, optionsOf, optionsSchema, textSchema, wrapped } from './attributes.ts';
+import { mustKeepDomain } from './domain-of.ts';
 import { dropGrants } from './drop-grants.ts';
 import { findDomain, findRole, mustBeFree } from './find.ts';
 import { listReply } from './listing.ts';
@@ -88,7 +89,7 @@ async function updateRole({ feed }: Parts, call: Call<RoleBody>): Promise<Reply>
   const row = await feed.write(async (tx, tell) => {
     const before = await findRole(tx, call.params.id ?? '');
     mustBeMutable('role', before, wish);
-    if (wish.domain_id && wish.domain_id !== before.domain_id) throw invalidInput({ why: 'The domain of a role cannot be changed.' });
+    mustKeepDomain('role', wish, before);
     const change = {
       name: wish.name ?? before.name,
       description: wish.description === undefined ? before.description : wish.description,

@@ -2,13 +2,15 @@ import type { Call, Route, RouteTable } from '../../http/call.ts';
 import { applicationCredentialRoutes } from './application-credentials.ts';
 import { authRoutes } from './auth-routes.ts';
 import { domainRoutes } from './domains.ts';
+import { endpointRoutes } from './endpoints.ts';
 import { grantRoutes } from './grants.ts';
 import { groupRoutes } from './groups.ts';
 import type { Parts } from './parts.ts';
 import { projectRoutes } from './projects.ts';
+import { regionRoutes } from './regions.ts';
 import { roleAssignmentRoutes } from './role-assignments.ts';
 import { roleRoutes } from './roles.ts';
-import { catalogRoutes } from './services.ts';
+import { serviceRoutes } from './services.ts';
 import { userRoutes } from './users.ts';
 import { versionRoutes } from './versions.ts';
 
@@ -33,7 +35,9 @@ export const identityRoutes: RouteTable<Parts> = Object.fromEntries(
     ...roleRoutes,
     ...grantRoutes,
     ...roleAssignmentRoutes,
-    ...catalogRoutes,
+    ...serviceRoutes,
+    ...endpointRoutes,
+    ...regionRoutes,
     ...applicationCredentialRoutes,
   }).map(([key, route]) => [key, varied(route)]),
 );

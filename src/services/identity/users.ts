@@ -4,7 +4,19 @@ import { type Call, one, type Reply, type RouteTable } from '../../http/call.ts'
 import { newHexId } from '../../lib/ids.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { loginRefused } from '../../model/errors-identity.ts';
-import { enabledSchema, extraOf, idSchema, kept, nameSchema, optionsOf, optionsSchema, textSchema, wrapped } from './attributes.ts';
+import {
+  enabledOf,
+  enabledSchema,
+  extraOf,
+  idSchema,
+  kept,
+  nameSchema,
+  optionsOf,
+  optionsSchema,
+  textSchema,
+  wrapped,
+} from './attributes.ts';
+import { domainListed, domainMeant, mustKeepDomain } from './domain-of.ts';
 import { dropGrants } from './drop-grants.ts';
 import { findDomain, findUser, mustBeFree } from './find.ts';
 import { listReply } from './listing.ts';
@@ -83,9 +95,7 @@ async function loadFor(db: Query, call: Call<unknown>) {
 }
 
 async function listUsers({ db }: Parts, call: Call): Promise<Reply> {
-  const all = call.allows('identity:list_users', {});
-  const domainId = all ? one(call, 'domain_id') : (call.caller.domainId ?? undefined);
-  call.allow({ 'target.domain_id': domainId });
+  const domainId = domainListed(call, 'identity:list_users');
   let query = db.read.selectFrom('identity_users').selectAll().orderBy('key');
   if (domainId !== undefined) query = query.where('domain_id', '=', domainId);
   const name = one(call, 'name');
@@ -104,14 +114,14 @@ async function showUser({ db }: Parts, call: Call): Promise<Reply> {
 
 async function createUser({ feed }: Parts, call: Call<UserBody>): Promise<Reply> {
   const wish = call.body.user;
-  const domainId = wish.domain_id ?? call.caller.domainId ?? 'default';
+  const domainId = domainMeant(call, wish);
   call.allow({ 'target.user.domain_id': domainId });
   const row = {
     id: newHexId(),
     name: wish.name ?? '',
     domain_id: domainId,
     description: wish.description ?? null,
-    enabled: wish.enabled === false ? 0 : 1,
+    enabled: enabledOf(wish),
     default_project_id: wish.default_project_id ?? null,
     options: optionsOf(wish.options),
     extra: extraOf(wish, known),
@@ -134,11 +144,11 @@ async function updateUser({ db, feed }: Parts, call: Call<UserBody>): Promise<Re
   const passwordHash = wish.password ? await hashSecret(wish.password) : undefined;
   const row = await feed.write(async (tx, tell) => {
     const before = await loadFor(tx, call);
-    if (wish.domain_id && wish.domain_id !== before.domain_id) throw invalidInput({ why: 'The domain of a user cannot be changed.' });
+    mustKeepDomain('user', wish, before);
     const change = {
       name: wish.name ?? before.name,
       description: wish.description === undefined ? before.description : wish.description,
-      enabled: wish.enabled === undefined ? before.enabled : Number(wish.enabled),
+      enabled: enabledOf(wish, before),
       default_project_id: wish.default_project_id === undefined ? before.default_project_id : wish.default_project_id,
       options: optionsOf(wish.options, before.options),
       extra: extraOf(wish, known, before.extra),
