@@ -1,3 +1,4 @@
+import type { Clock } from '../lib/clock.ts';
 import { newUuid } from '../lib/ids.ts';
 import type { LegacyNotice, Notice } from '../model/notices.ts';
 
@@ -54,12 +55,14 @@ export function openAnnouncer({ notifications: options, notify }: Outside): Anno
 }
 
 const MOST_WAITING = 10_000;
+const LAST_WORDS_MS = 2000;
 
 /** Tells in the order given without anybody waiting for it: for news that stand nowhere. What cannot be handed over is lost, as is what comes while too much
  *  waits; `lost` hears why. */
-export function tellSoon(lost: (cause: unknown) => void) {
+export function tellSoon(clock: Clock, lost: (cause: unknown) => void) {
   let last: Promise<void> = Promise.resolve();
   let waiting = 0;
+  let over = false;
   return {
     say(news: () => Promise<void>): void {
       if (waiting >= MOST_WAITING) {
@@ -68,13 +71,18 @@ export function tellSoon(lost: (cause: unknown) => void) {
       }
       waiting++;
       last = last
-        .then(news)
+        .then(() => (over ? undefined : news()))
         .catch(lost)
         .finally(() => {
           waiting--;
         });
     },
-    /** Resolves when all that was said is told or lost. */
-    idle: () => last,
+    /** Tells what is still to be told, as far as the carrier takes it at once. */
+    async stop(): Promise<void> {
+      const done = new AbortController();
+      await Promise.race([last, clock.sleep(LAST_WORDS_MS, done.signal)]);
+      done.abort();
+      over = true;
+    },
   };
 }

@@ -199,6 +199,21 @@ test('every event of servers and hosts has the form of its sample, and says whic
         wrong.push(`${said.event_type}: ${kind} ${pointer}`);
     }
     assert.deepEqual([...new Set(wrong)], []);
+    const old = heard(false);
+    const oldEvents = new Set(old.map((one) => one.event_type));
+    const wanted = ['compute.instance.exists', 'compute.instance.update', 'compute.instance.volume.attach', 'compute.metrics.update'];
+    wanted.push('volume.usage', 'scheduler.select_destinations.end', 'compute_task.build_instances');
+    assert.deepEqual(
+      wanted.filter((event) => !oldEvents.has(event)),
+      [],
+    );
+    assert.deepEqual(
+      old.map((one) => one.publisher_id).filter((publisher) => !/^[a-z_]+\.[\w.-]+$/.test(publisher)),
+      [],
+    );
+    const [measured] = old.filter((one) => one.event_type === 'compute.metrics.update').map((one) => one.payload);
+    const percent = measured.metrics.find((one: Any) => one.name === 'cpu.idle.percent');
+    assert.ok(percent.value >= 0 && percent.value <= 1, 'a share');
     const words = (event: string, server: string, word: string) => [
       ...new Set(
         heard()

@@ -70,6 +70,38 @@ test('servers that were there in the last period are counted once, host by host,
   }
 });
 
+test('a carrier that is away keeps a count waiting; afterwards every server is told', async () => {
+  let away = true;
+  const told: string[] = [];
+  const house = await openHouse({
+    hosts: 1,
+    conductor: { auditUnit, auditMs: 20 },
+    told: {
+      notifications: { format: 'versioned', versionedTopics: ['versioned'], topics: [], onStateChange: null, disks: false },
+      // biome-ignore lint/suspicious/noExplicitAny: envelopes of every kind
+      notify: async (_topic, said: any) => {
+        if (said.event_type !== 'instance.exists') return;
+        if (away) throw new Error('nobody there');
+        told.push(said.payload['nova_object.data'].uuid);
+      },
+    },
+  });
+  try {
+    const uuids = await house.create({ count: 2 });
+    for (const uuid of uuids) await house.settled(uuid);
+    const { begin } = lastPeriod(auditUnit, Date.now() * 1000);
+    await house.db.transaction((tx) => tx.updateTable('servers').set({ launched_at: begin }).execute());
+    await house.startConductor('auditor', { options: { usageAudit: true, leaseMs: 100 } });
+    const state = () => house.db.read.selectFrom('task_log').select(['state', 'errors', 'task_items']).executeTakeFirst();
+    await house.until(state, (row) => row?.errors === 1 && row.state === 'RUNNING');
+    away = false;
+    const done = await house.until(state, (row) => row?.state === 'DONE');
+    assert.deepEqual([done?.errors, done?.task_items, told.sort()], [0, 2, [...uuids].sort()]);
+  } finally {
+    await house.close();
+  }
+});
+
 test('a count whose conductor died is begun anew by another; one in hand is left to its owner', async () => {
   const house = await openHouse({ hosts: 1 });
   try {

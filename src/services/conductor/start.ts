@@ -1,4 +1,4 @@
-import { openAnnouncer } from '../../bus/announcer.ts';
+import { type Announcer, openAnnouncer, tellSoon } from '../../bus/announcer.ts';
 import { conductorContract } from '../../bus/contracts/conductor.ts';
 import { endLeases, handBackJob, handBackJobs, renewLeases, takeJobs } from '../../db/tables/compute/jobs.ts';
 import { openMigrations, setMigration } from '../../db/tables/compute/migrations.ts';
@@ -20,7 +20,7 @@ import { attachInterface, detachInterface } from './interfaces.ts';
 import { liveMigrate } from './live-migrate.ts';
 import { moveServer } from './move-server.ts';
 import { lookAtMoves } from './move-timers.ts';
-import { reportVolumeUsage, tellMetrics } from './notifications/host-news.ts';
+import { keepVolumeUse, tellMetrics, tellVolumeUse } from './notifications/host-news.ts';
 import { startNotifier } from './notifications/notifier.ts';
 import { auditUsage } from './notifications/usage-audit.ts';
 import { closeAction } from './outcome.ts';
@@ -161,20 +161,26 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
   };
 
   const failed = (what: string) => (cause: unknown) => log.warn({ err: cause }, what);
-  const measured = async (said: Parameters<typeof tellMetrics>[1]) => {
-    if (announcer) await tellMetrics(announcer, said).catch(failed('what a host measured could not be told'));
+  const soon = tellSoon(clock, failed('what a host says could not be told'));
+  /** Hosts never wait for listeners outside. */
+  const tellOn = (news: (announcer: Announcer) => Promise<void>) => {
+    if (announcer) soon.say(() => news(announcer));
   };
   const serving = await bus.serve(conductorContract, {
     async registerHost(ask) {
       const answer = await registerHost(parts, ask);
-      await measured({ ...ask, at: clock.now() });
+      const at = clock.now();
+      tellOn((announcer) => tellMetrics(announcer, { ...ask, at }));
       return answer;
     },
     listOwned: (ask) => listOwned(parts, ask),
     async reportHost(tell) {
-      if (await reportHost(parts, tell)) await measured(tell);
+      if (await reportHost(parts, tell)) tellOn((announcer) => tellMetrics(announcer, tell));
     },
-    reportVolumeUsage: (tell) => reportVolumeUsage(parts, announcer, tell),
+    async reportVolumeUsage(tell) {
+      await keepVolumeUse(parts, tell);
+      tellOn((announcer) => tellVolumeUse(parts, announcer, tell));
+    },
     async cacheImages(tell) {
       // Downloads take their time: the message is acknowledged at once.
       void cacheAggregateImages(parts, announcer, tell, end.signal).catch(failed('images could not be cached'));
@@ -241,6 +247,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
       await looking;
       await withinGrace(Promise.all(running.values()));
       await db.transaction((tx) => handBackJobs(tx, options.name, clock.now())).catch(failed('jobs could not be handed back'));
+      await soon.stop();
       await notifier?.stop();
       await sequencer.stop();
     },

@@ -2,13 +2,14 @@ import { type Announcer, tellSoon } from '../../bus/announcer.ts';
 import type { HostAnswer, HostRequest } from '../../bus/contracts/scheduler.ts';
 import type { Database } from '../../db/engine.ts';
 import { toServer } from '../../db/tables/compute/servers.ts';
-import type { Micros } from '../../lib/clock.ts';
+import type { Clock, Micros } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { notice } from '../../model/notices.ts';
 import { legacyRequestSpec, requestSpecPayload } from '../../model/notices-of-requests.ts';
 
 interface Parts {
   readonly db: Pick<Database, 'read'>;
+  readonly clock: Clock;
   readonly log: Log;
   readonly host: string;
   readonly announcer: Announcer;
@@ -16,8 +17,8 @@ interface Parts {
 
 /** Tells what was asked of this scheduler: that it was asked, and, unless the request itself failed, that it has answered. Nobody who asks waits for it.
  *  Spec: notification guide, scheduler.select_destinations. */
-export function openDecisionNews({ db, log, host, announcer }: Parts) {
-  const soon = tellSoon((cause) => log.warn({ err: cause }, 'a decision could not be told'));
+export function openDecisionNews({ db, clock, log, host, announcer }: Parts) {
+  const soon = tellSoon(clock, (cause) => log.warn({ err: cause }, 'a decision could not be told'));
   const event = 'scheduler.select_destinations';
   return {
     /** `fresh`: the last word. Who finds no host on older facts asks once more at once, and only that is told. */
@@ -59,6 +60,6 @@ export function openDecisionNews({ db, log, host, announcer }: Parts) {
         }
       });
     },
-    stop: soon.idle,
+    stop: soon.stop,
   };
 }

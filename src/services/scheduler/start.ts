@@ -52,7 +52,7 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
   const rules = rulesOf(options);
   const { pciAliases: aliases } = options;
   const announcer = openAnnouncer(parts);
-  const news = announcer && openDecisionNews({ db, log, host: options.host, announcer });
+  const news = announcer && openDecisionNews({ db, clock, log, host: options.host, announcer });
   const memory = createHostMemory({ db: db.read, clock, pendingMs: options.pendingMs, aliases, enforced: rules.enforced });
   let seed = options.seed >>> 0;
   let following: Promise<void> | undefined;

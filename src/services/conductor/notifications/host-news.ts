@@ -46,29 +46,32 @@ const isMeasured = (one: unknown): one is Measured =>
   'value' in one &&
   typeof one.value === 'number';
 
-/** Keeps what guests of a host read from and wrote to their volumes, and tells each volume's use on.  Throws staleAgent.
- *  Spec: nova.conf volume_usage_poll_interval. */
-export async function reportVolumeUsage(
-  { db }: ConductorParts,
-  announcer: Announcer | undefined,
-  tell: Input<Messages['reportVolumeUsage']>,
-): Promise<void> {
-  const { at, host } = tell;
+/** Keeps what guests of a host read from and wrote to their volumes.  Throws staleAgent.  Spec: nova.conf volume_usage_poll_interval. */
+export async function keepVolumeUse({ db }: ConductorParts, tell: Input<Messages['reportVolumeUsage']>): Promise<void> {
   await db.transaction(async (tx) => {
     await mustOwnHost(tx, tell);
-    for (const { volumeId, serverUuid, ...counts } of tell.uses) await countVolume(tx, db.kind, { volumeId, serverUuid, now: at }, counts);
+    for (const { volumeId, serverUuid, ...counts } of tell.uses)
+      await countVolume(tx, db.kind, { volumeId, serverUuid, now: tell.at }, counts);
   });
-  if (!announcer || tell.uses.length === 0) return;
+}
+
+/** Tells each volume's use on, as it is kept.  Spec: notification guide, volume.usage. */
+export async function tellVolumeUse(
+  { db }: Pick<ConductorParts, 'db'>,
+  announcer: Announcer,
+  { at, host, uses }: Input<Messages['reportVolumeUsage']>,
+): Promise<void> {
+  if (uses.length === 0) return;
   const totals = await volumeTotals(
     db.read,
-    tell.uses.map((use) => use.volumeId),
+    uses.map((use) => use.volumeId),
   );
   const servers = await db.read
     .selectFrom('servers')
     .select(['uuid', 'project_id', 'user_id', 'availability_zone'])
-    .where('uuid', 'in', [...new Set(tell.uses.map((use) => use.serverUuid))])
+    .where('uuid', 'in', [...new Set(uses.map((use) => use.serverUuid))])
     .execute();
-  for (const { volumeId, serverUuid } of tell.uses) {
+  for (const { volumeId, serverUuid } of uses) {
     const server = servers.find((one) => one.uuid === serverUuid);
     const total = totals.get(volumeId);
     if (!server || !total) continue;

@@ -9,8 +9,8 @@ import { factsOf, momentOf } from './server-facts.ts';
 import { existsNotice } from './server-notices.ts';
 
 const PAGE = 200;
-/** A count whose conductor was silent for so long is begun anew by another one. */
-const SILENT = 60_000_000;
+/** A count that nobody went on with for so many leases is begun anew. */
+const SILENT_LEASES = 4;
 
 /** Counts, host by host, the servers that were there in the last whole period, and tells of each that it exists. Each host is counted once a period, whichever
  *  conductor does it, and whether its agent is up or not. Where nobody is told it is counted all the same.  Spec: nova.conf instance_usage_audit. */
@@ -24,7 +24,7 @@ export async function auditUsage(parts: ConductorParts, announcer: Announcer | u
     if (signal.aborted) return;
     if (done.has(host)) continue;
     const now = clock.now();
-    if (await takeAudit(db, { host, period, owner: options.name, now, silentSince: now - SILENT }))
+    if (await takeAudit(db, { host, period, owner: options.name, now, silentSince: now - options.leaseMs * SILENT_LEASES * 1000 }))
       await auditHost(parts, announcer, host, period, signal);
   }
 }
@@ -61,8 +61,10 @@ async function auditHost(
         try {
           await announcer?.tell(notice, clock.now(), legacyOf(notice, legacyPayload(moment, legacyPeriod(period))));
         } catch (cause) {
+          log.warn({ err: cause, server: server.uuid }, 'a server was counted, but nobody could be told: the count is begun anew soon');
           errors++;
-          log.warn({ err: cause, server: server.uuid }, 'a server was counted, but nobody could be told');
+          await note('RUNNING', 'Instance usage audit waits: nobody could be told.');
+          return;
         }
       }
       if (!(await note('RUNNING', 'Instance usage audit started...'))) return; // another one has taken over
