@@ -1,3 +1,4 @@
+import { isUuid } from '../lib/ids.ts';
 import { CloudError } from '../model/errors.ts';
 import { volumeServiceAbsent } from '../model/errors-volume.ts';
 import type { Neighbour } from './neighbour.ts';
@@ -177,8 +178,12 @@ export function volumeClient(service: Neighbour | null): VolumeClient {
     });
     return answer.body ?? {};
   };
-  const at = (noun: string, id: string, rest = '') => `/${noun}/${encodeURIComponent(id)}${rest}`;
-  const act = (id: string, action: Json, as?: AskVolumeAs, headers?: Record<string, string>) =>
+  /** Things there have uuids; another word, as `detail`, is a path of its own and would be answered by something else. */
+  const at = (noun: string, id: string, rest = ''): string => {
+    if (isUuid(id)) return `/${noun}/${id}${rest}`;
+    throw new CloudError('volume.answered_404', 'notFound', 'There is nothing of that id in the block storage service.', { status: 404 });
+  };
+  const act = async (id: string, action: Json, as?: AskVolumeAs, headers?: Record<string, string>) =>
     ask('POST', at('volumes', id, '/action'), action, as, headers);
   /** Every page of a list. */
   const all = async (noun: string, words: Record<string, string>, as?: AskVolumeAs): Promise<Json[]> => {
@@ -214,7 +219,7 @@ export function volumeClient(service: Neighbour | null): VolumeClient {
       const headers: Record<string, string> = wish.key === undefined ? {} : { 'idempotency-key': wish.key };
       return volumeFrom((await ask('POST', `/${encodeURIComponent(wish.projectId)}/volumes`, { volume }, as, headers)).volume);
     },
-    remove: (id, as) => gone(ask('DELETE', at('volumes', id), undefined, as)),
+    remove: async (id, as) => gone(ask('DELETE', at('volumes', id), undefined, as)),
     showSnapshot: async (id, as) => snapshotFrom((await ask('GET', at('snapshots', id), undefined, as)).snapshot),
     listSnapshots: async (as) => (await all('snapshots', {}, as)).map(snapshotFrom),
     async createSnapshot({ volumeId, name, description, force, projectId, metadata }, as) {
@@ -243,7 +248,7 @@ export function volumeClient(service: Neighbour | null): VolumeClient {
       return { driver_volume_type: String(driver_volume_type ?? ''), data };
     },
     complete: async (id) => void (await ask('POST', at('attachments', id, '/action'), { 'os-complete': {} })),
-    release: (id) => gone(ask('DELETE', at('attachments', id))),
+    release: async (id) => gone(ask('DELETE', at('attachments', id))),
     async attachmentsOf(serverId) {
       const query = new URLSearchParams({ all_tenants: '1', instance_id: serverId });
       const found = (await ask('GET', `/attachments/detail?${query}`)).attachments;

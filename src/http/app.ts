@@ -464,7 +464,8 @@ async function answerError<P>(options: AppOptions<P>, request: IncomingMessage, 
   const requestId = arrival?.requestId ?? newRequestId();
   const error = asCloudError(cause, requestId);
   const status = statusOf(error.kind);
-  if (status >= 500) {
+  // What is not there on purpose is no failure, though its status is a 501.
+  if (status >= 500 && error.kind !== 'notImplemented') {
     options.log.error(
       { requestId, code: error.code, detail: error.detail, err: cause, method: request.method, path: request.url?.split('?')[0] },
       'request failed',

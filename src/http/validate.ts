@@ -72,7 +72,7 @@ const deepest = (errors: readonly ErrorObject[]) => [...errors].sort((a, b) => b
 
 function sentence(error: ErrorObject | undefined, shape: AnyShape, version: Version, known: Microversions | undefined): string {
   if (!error) return 'Invalid input.';
-  const place = error.instancePath.split('/').filter(Boolean).at(-1);
+  const place = placeOf(error.instancePath);
   const shown = show(error.data);
   if (error.keyword === 'additionalProperties') {
     const field = String(error.params.additionalProperty);
@@ -85,23 +85,34 @@ function sentence(error: ErrorObject | undefined, shape: AnyShape, version: Vers
     : `Invalid input for field/attribute ${place.slice(0, 200)}. Value: ${shown}. It ${what}`;
 }
 
+/** The field that is wrong by its own name; an item of a list by the list's name and its number: `networks.0`. */
+function placeOf(path: string): string | undefined {
+  const parts = path.split('/').filter(Boolean);
+  const name = parts.findLastIndex((part) => !/^\d+$/.test(part));
+  return parts.length === 0 ? undefined : parts.slice(Math.max(name, 0)).join('.');
+}
+
 function whereWelcome(error: ErrorObject, field: string, shape: AnyShape, version: Version, known: Microversions | undefined): string {
   if (!known) return '';
-  const at = known.all.filter((other) => {
+  const welcome = known.all.map((other) => {
     const properties = schemaAt(shape.schema(other), error.instancePath)?.properties;
     return typeof properties === 'object' && properties !== null && Object.hasOwn(properties, field);
   });
-  const first = at[0];
-  const last = at.at(-1);
-  if (first === undefined || last === undefined || at.includes(version)) return '';
-  return `. Microversions ${first} to ${last} have it, this request asked for ${version}`;
+  if (welcome[known.all.indexOf(version)]) return '';
+  const ranges = known.all.flatMap((first, at) => {
+    if (!welcome[at] || welcome[at - 1]) return [];
+    const end = welcome.indexOf(false, at);
+    return [`${first} to ${known.all.at(end < 0 ? -1 : end - 1)}`];
+  });
+  return ranges.length === 0 ? '' : `. Microversions ${ranges.join(' and ')} have it, this request asked for ${version}`;
 }
 
 function schemaAt(schema: Json, path: string): Json | undefined {
   let here: Json | undefined = schema;
   for (const part of path.split('/').filter(Boolean)) {
+    const list = (here?.oneOf as readonly Json[] | undefined)?.find((one) => one.items); // one form of a field may be a list
     const properties: unknown = here?.properties;
-    const items: unknown = here?.items;
+    const items: unknown = here?.items ?? list?.items;
     here = /^\d+$/.test(part) && items ? (items as Json) : properties ? ((properties as Json)[part] as Json | undefined) : undefined;
   }
   return here;

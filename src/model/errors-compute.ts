@@ -93,21 +93,25 @@ export const quotaExceeded = row<{ over: string; asked: string; used: string; li
   'forbidden',
   (p) => `Quota exceeded for ${p.over}: Requested ${p.asked}, but already used ${p.used} of ${p.limit} ${p.over}`,
 );
-export const metadataQuotaExceeded = row<{ limit: number }>(
+export const metadataQuotaExceeded = row<{ limit: number; asked: number }>(
   'quota.metadata_items',
   'forbidden',
-  (p) => `Maximum number of metadata items exceeds ${p.limit}`,
+  (p) => `Maximum number of metadata items exceeds ${p.limit}: ${p.asked} were asked for.`,
 );
-export const fileCountExceeded = row<{ limit: number }>('quota.injected_files', 'forbidden', () => 'Personality file limit exceeded');
-export const filePathExceeded = row<{ limit: number }>(
+export const fileCountExceeded = row<{ limit: number; asked: number }>(
+  'quota.injected_files',
+  'forbidden',
+  (p) => `Personality file limit exceeded: ${p.asked} files were asked for, ${p.limit} are allowed.`,
+);
+export const filePathExceeded = row<{ limit: number; asked: number }>(
   'quota.injected_file_path_bytes',
   'forbidden',
-  (p) => `Personality file path exceeds maximum ${p.limit}`,
+  (p) => `Personality file path exceeds maximum ${p.limit}: it has ${p.asked} bytes.`,
 );
-export const fileContentExceeded = row<{ limit: number }>(
+export const fileContentExceeded = row<{ limit: number; asked: number }>(
   'quota.injected_file_content_bytes',
   'forbidden',
-  (p) => `Personality file content exceeds maximum ${p.limit}`,
+  (p) => `Personality file content exceeds maximum ${p.limit}: it has ${p.asked} bytes.`,
 );
 export const groupMembersExceeded = row<{ limit: number; used: number; asked: number }>(
   'quota.server_group_members',

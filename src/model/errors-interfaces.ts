@@ -109,3 +109,8 @@ export const groupNotOnServer = row<{ name: string; id: string }>(
   (p) => `Security group ${p.name} not associated with the instance ${p.id}`,
 );
 export const groupNotFound = row<{ id: string }>('proxy.security_group_not_found', 'notFound', (p) => `Security group ${p.id} not found.`);
+export const groupIdMalformed = row<{ id: string }>(
+  'security_group.id_malformed',
+  'invalid',
+  (p) => `Security group id should be uuid, but it is ${p.id}.`,
+);

@@ -200,6 +200,21 @@ test('what a quota set or class was given comes back, with the limits of network
   await house.db.transaction((tx) => tx.deleteFrom('quota_limits').execute());
 });
 
+test('limits of networks are kept and shown where old versions have them', async () => {
+  const networks = { fixed_ips: 99, floating_ips: 98, security_groups: 97, security_group_rules: 96 };
+  const put = async (place: string, word: string, at: string) => (await ask(`PUT ${place}`, { at, body: { [word]: networks } })).body[word];
+  const get = async (place: string, word: string, at: string) => (await ask(`GET ${place}`, { at })).body[word];
+  const parts = (set: object) => Object.fromEntries(Object.entries(set).filter(([name]) => name in networks));
+  for (const [place, word, last, next] of [
+    ['/os-quota-class-sets/elsewhere', 'quota_class_set', '2.49', '2.50'],
+    [`/os-quota-sets/${'7'.repeat(32)}`, 'quota_set', '2.35', '2.36'],
+  ] as const) {
+    assert.deepEqual(parts(await put(place, word, last)), networks);
+    assert.deepEqual(parts(await get(place, word, '2.1')), networks);
+    assert.deepEqual(parts(await get(place, word, next)), {});
+  }
+});
+
 test('quotas of users: counted by what they made, within what the project has left', async () => {
   const user = callers.demo?.userId;
   const path = `/os-quota-sets/${DEMO_PROJECT}`;

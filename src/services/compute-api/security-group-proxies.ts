@@ -1,7 +1,8 @@
 import type { Call, Reply } from '../../http/call.ts';
 import { one as lastOf } from '../../http/call.ts';
+import { isUuid } from '../../lib/ids.ts';
 import { CloudError, invalidInput } from '../../model/errors.ts';
-import { groupNotFound } from '../../model/errors-interfaces.ts';
+import { groupIdMalformed, groupNotFound } from '../../model/errors-interfaces.ts';
 import { parseCidr } from '../../model/ip-address.ts';
 import { asked, type GroupJson, listOf, type NetworkingParts, one, type RuleJson, saying } from './networking.ts';
 import { isAdmin } from './server-find.ts';
@@ -12,6 +13,12 @@ import { groupView, ruleView } from './views/security-groups.ts';
 // Old roads to the network service (to 2.35).  Spec: compute api-ref "Security groups", "Rules for security group".
 
 const as = (kind: 'invalid' | 'forbidden') => (cause: CloudError) => new CloudError(cause.code, kind, cause.message, {}, { cause });
+/** Groups and rules have uuids. Throws groupIdMalformed (400). */
+function idOf(call: Call): string {
+  const { id } = call.params;
+  if (isUuid(id)) return id;
+  throw groupIdMalformed({ id: String(id).slice(0, 100) });
+}
 const missing = (id: string) => ({ 404: (cause: CloudError) => groupNotFound({ id }, { cause }) });
 
 async function withRemotes(parts: NetworkingParts, call: Call, groups: readonly GroupJson[]): Promise<object[]> {
@@ -40,7 +47,7 @@ const reply = async (parts: NetworkingParts, call: Call, group: GroupJson): Prom
 });
 
 export const showSecurityGroup = async (parts: NetworkingParts, call: Call): Promise<Reply> =>
-  reply(parts, call, await show(parts, call, call.params.id ?? ''));
+  reply(parts, call, await show(parts, call, idOf(call)));
 
 export async function createSecurityGroup(parts: NetworkingParts, call: Call<SecurityGroupBody>): Promise<Reply> {
   const { name, description } = call.body.security_group;
@@ -52,7 +59,7 @@ export async function createSecurityGroup(parts: NetworkingParts, call: Call<Sec
 }
 
 export async function updateSecurityGroup(parts: NetworkingParts, call: Call<SecurityGroupBody>): Promise<Reply> {
-  const id = call.params.id ?? '';
+  const id = idOf(call);
   const { name, description } = call.body.security_group;
   const body = { security_group: { name, description } };
   const changed = asked<{ security_group: GroupJson }>(parts, call, 'PUT', one('security-groups', id), { body });
@@ -61,7 +68,7 @@ export async function updateSecurityGroup(parts: NetworkingParts, call: Call<Sec
 }
 
 export async function deleteSecurityGroup(parts: NetworkingParts, call: Call): Promise<Reply> {
-  const id = call.params.id ?? '';
+  const id = idOf(call);
   await saying(asked(parts, call, 'DELETE', one('security-groups', id)), { ...missing(id), 409: as('invalid') });
   return { status: 202 };
 }
@@ -112,6 +119,6 @@ export async function createSecurityGroupRule(parts: NetworkingParts, call: Call
 }
 
 export async function deleteSecurityGroupRule(parts: NetworkingParts, call: Call): Promise<Reply> {
-  await asked(parts, call, 'DELETE', one('security-group-rules', call.params.id ?? ''));
+  await asked(parts, call, 'DELETE', one('security-group-rules', idOf(call)));
   return { status: 202 };
 }

@@ -52,6 +52,7 @@ export async function wishedDisks(
 ): Promise<Disks> {
   const { asker, flavor, max } = more;
   const source = wish.imageRef ? await parts.images.show(wish.imageRef, asker) : undefined;
+  if (wish.imageRef && !source) throw imageUnknown({ id: wish.imageRef }); // also when another disk is the root
   const ofImage = devicesOfImage(source?.properties ?? {});
   const wishes = wishedDevices(wish, flavor, ofImage);
   if (wishes.length > 0)

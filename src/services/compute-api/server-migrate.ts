@@ -2,6 +2,7 @@ import { insertMigration, newMigrationUuid } from '../../db/tables/compute/migra
 import { listServices, serviceIsUp } from '../../db/tables/compute/services.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { invalidInput } from '../../model/errors.ts';
+import { computeHostNotFound } from '../../model/errors-compute-admin.ts';
 import { sourceStillUp } from '../../model/errors-moves.ts';
 import type { Server } from '../../model/server.ts';
 import { evacuatedStayStopped, evacuationAsksScheduler, evacuationKeepsPassword, liveMigrationAsksScheduler } from './server-behaviours.ts';
@@ -47,7 +48,7 @@ export async function liveMigrateServer(parts: ServerParts, call: Call<LiveMigra
 }
 
 /** evacuate: made anew on another host, because its own is down. Answers 200, before 2.14 with the password it will have.
- *  Throws sourceStillUp, moveHostUnknown, moveToSelf (400).  Spec: compute api-ref "Evacuate Server". */
+ *  Throws computeHostNotFound (404), sourceStillUp, moveToSelf (400).  Spec: compute api-ref "Evacuate Server". */
 export async function evacuateServer(parts: ServerParts, call: Call<Evacuate>): Promise<Reply> {
   const { host, force, adminPass: asked, onSharedStorage } = call.body.evacuate;
   const seen = await serverOf(parts.db.read, call);
@@ -55,8 +56,8 @@ export async function evacuateServer(parts: ServerParts, call: Call<Evacuate>): 
   if (answersPassword && isTrue(onSharedStorage) && asked !== undefined)
     throw invalidInput({ why: "admin password can't be changed on existing disk" });
   if (host === undefined && isTrue(force)) throw invalidInput({ why: "Can't force to a non-provided destination" });
+  if (host !== undefined) await mustBeOtherHost(parts, seen, host, computeHostNotFound); // a 404, though it is the body that names it
   mustAllow('evacuate', 'evacuate', seen, call);
-  if (host !== undefined) await mustBeOtherHost(parts, seen, host);
   await mustBeDown(parts, seen);
   const adminPass = asked ?? (answersPassword && !isTrue(onSharedStorage) ? newPassword() : null);
   const migrationUuid = newMigrationUuid();

@@ -119,10 +119,10 @@ export async function mustBeUp(parts: ServerParts, server: Server): Promise<void
 }
 
 /** Throws moveToSelf and moveHostUnknown (400). */
-export async function mustBeOtherHost(parts: ServerParts, server: Server, host: string): Promise<void> {
+export async function mustBeOtherHost(parts: ServerParts, server: Server, host: string, unknown = moveHostUnknown): Promise<void> {
   if (host === server.host) throw moveToSelf({ host });
   const known = await parts.db.read.selectFrom('hypervisors').select('id').where('host', '=', host).executeTakeFirst();
-  if (!known) throw moveHostUnknown({ host });
+  if (!known) throw unknown({ host });
 }
 
 /** confirmResize: 204 though it goes on after the answer, as in Nova. Throws notResized (400).  Spec: compute api-ref "Confirm Resized Server". */

@@ -209,13 +209,14 @@ export function wishedFiles(
 ): BuildServerInput['injectedFiles'] {
   const files = wish.personality ?? [];
   const within = (value: number, resource: string) => (limits[resource] ?? -1) < 0 || value <= (limits[resource] ?? -1);
-  if (!within(files.length, 'injected_files')) throw fileCountExceeded({ limit: limits.injected_files ?? 0 });
+  if (!within(files.length, 'injected_files')) throw fileCountExceeded({ limit: limits.injected_files ?? 0, asked: files.length });
   return files.map(({ path, contents }) => {
     if (path === undefined || contents === undefined) throw invalidInput({ why: 'Each file of personality needs a path and contents.' });
-    if (!within(Buffer.byteLength(path), 'injected_file_path_bytes'))
-      throw filePathExceeded({ limit: limits.injected_file_path_bytes ?? 0 });
-    if (!within(Buffer.from(contents, 'base64').length, 'injected_file_content_bytes'))
-      throw fileContentExceeded({ limit: limits.injected_file_content_bytes ?? 0 });
+    const [pathBytes, bytes] = [Buffer.byteLength(path), Buffer.from(contents, 'base64').length];
+    if (!within(pathBytes, 'injected_file_path_bytes'))
+      throw filePathExceeded({ limit: limits.injected_file_path_bytes ?? 0, asked: pathBytes });
+    if (!within(bytes, 'injected_file_content_bytes'))
+      throw fileContentExceeded({ limit: limits.injected_file_content_bytes ?? 0, asked: bytes });
     return { path, contents };
   });
 }
@@ -223,7 +224,8 @@ export function wishedFiles(
 /** Metadata within its quota. */
 export function checkMetadata(metadata: Readonly<Record<string, string>>, limits: Readonly<Record<string, number>>): void {
   const limit = limits.metadata_items ?? -1;
-  if (limit >= 0 && Object.keys(metadata).length > limit) throw metadataQuotaExceeded({ limit });
+  const asked = Object.keys(metadata).length;
+  if (limit >= 0 && asked > limit) throw metadataQuotaExceeded({ limit, asked });
 }
 
 /** Scheduler hints by either of their names, and the group among them. Throws groupUnknown, invalidInput. */

@@ -1,7 +1,6 @@
 import type { RouteTable } from '../../http/call.ts';
 import { volumesBootUntil } from './server-behaviours.ts';
 import type { ServerParts } from './server-parts.ts';
-import { noQuery } from './shapes/server-common.ts';
 import * as shapes from './shapes/volumes.ts';
 import { attachVolume, detachVolume, listAttachments, showAttachment, updateAttachment } from './volume-attachments.ts';
 import * as proxy from './volume-proxy.ts';
@@ -15,7 +14,7 @@ const assisted = (rule: string) => ({ policy: `os_compute_api:os-assisted-volume
 export const volumeRoutes: RouteTable<ServerParts> = {
   [`GET ${ATTACHMENTS}`]: { run: listAttachments, query: shapes.pages, ...attachment('index') },
   [`POST ${ATTACHMENTS}`]: { run: attachVolume, body: shapes.attachVolume, ...attachment('create') },
-  [`GET ${ATTACHMENTS}/:volume`]: { run: showAttachment, query: noQuery, ...attachment('show') },
+  [`GET ${ATTACHMENTS}/:volume`]: { run: showAttachment, ...attachment('show') },
   [`PUT ${ATTACHMENTS}/:volume`]: { run: updateAttachment, body: shapes.updateAttachment, ...attachment('update') },
   [`DELETE ${ATTACHMENTS}/:volume`]: { run: detachVolume, ...attachment('delete') },
 
@@ -30,7 +29,11 @@ export const volumeRoutes: RouteTable<ServerParts> = {
   'GET /os-snapshots/:id': { run: proxy.showSnapshot, ...volumes('snapshots:show') },
   'DELETE /os-snapshots/:id': { run: proxy.deleteSnapshot, ...volumes('snapshots:delete') },
   'POST /os-assisted-volume-snapshots': { run: proxy.createAssistedSnapshot, body: shapes.assistedSnapshot, ...assisted('create') },
-  'DELETE /os-assisted-volume-snapshots/:id': { run: proxy.deleteAssistedSnapshot, ...assisted('delete') },
+  'DELETE /os-assisted-volume-snapshots/:id': {
+    run: proxy.deleteAssistedSnapshot,
+    query: shapes.assistedDelete,
+    ...assisted('delete'),
+  },
 };
 
 const ALIASED = /^[A-Z]+ \/servers(\/detail|\/:id(\/action#\w.*)?)?$/;

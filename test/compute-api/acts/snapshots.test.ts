@@ -58,7 +58,7 @@ test('metadata is held against its quota to 2.38, never after; names are names',
   const id = await house.boot();
   const createImage = { name: 'copy', metadata: { a: '1', b: '2' } };
   const over = await house.act(id, { createImage }, { at: '2.38' });
-  assert.deepEqual([over.status, message(over)], [403, 'Maximum number of metadata items exceeds 1']);
+  assert.deepEqual([over.status, message(over)], [403, 'Maximum number of metadata items exceeds 1: 2 were asked for.']);
   assert.equal((await house.act(id, { createImage }, { at: '2.39' })).status, 202);
   await house.ended(id);
   for (const wrong of [{}, { name: '' }, { name: 'x'.repeat(256) }, { name: 'x', metadata: { a: 1 } }, { name: 'x', more: 1 }])

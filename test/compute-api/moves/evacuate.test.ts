@@ -68,7 +68,7 @@ test('a named host, forced or not, passwords, and what is refused', async () => 
   await down(host);
   for (const [body, at, status, as] of [
     [{ host }, '2.94', 400, 'admin'],
-    [{ host: 'nowhere' }, '2.94', 400, 'admin'],
+    [{ host: 'nowhere' }, '2.94', 404, 'admin'],
     [{ force: true }, '2.29', 400, 'admin'],
     [{ force: true, host: target }, '2.68', 400, 'admin'],
     [{}, '2.13', 400, 'admin'],

@@ -154,7 +154,7 @@ test('metadata: read, add, replace, set, delete, within its quota', async () => 
   assert.deepEqual((await house.call('PUT', `${path}/c`, { body: { meta: { c: '3' } } })).body, { meta: { c: '3' } });
   const over = await house.call('PUT', `${path}/d`, { body: { meta: { d: '4' } } });
   assert.equal(over.status, 403);
-  assert.equal(message(over), 'Maximum number of metadata items exceeds 3');
+  assert.equal(message(over), 'Maximum number of metadata items exceeds 3: 4 were asked for.');
   assert.equal(message(await house.call('PUT', `${path}/x`, { body: { meta: { c: '3' } } })), 'Request body and URI mismatch');
   assert.equal((await house.call('PUT', `${path}/x`, { body: { meta: {} } })).status, 400);
   assert.equal((await house.call('PUT', `${path}/x`, { body: { meta: { x: '1', y: '2' } } })).status, 400);

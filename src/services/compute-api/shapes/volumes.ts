@@ -1,4 +1,5 @@
 import { atLeast, body, type Infer, leaf, required, type Shape, since, type Version } from '../../../lib/shape.ts';
+import { query, texts } from './query.ts';
 import { flag, str, tag, uuid } from './server-common.ts';
 
 const device = leaf<string | null>({
@@ -68,6 +69,9 @@ export const assistedSnapshot = body({
   ),
 });
 export type AssistedSnapshot = Infer<typeof assistedSnapshot>;
+
+/** Query of the end of such a snapshot: JSON that names the volume. */
+export const assistedDelete = query({ delete_info: texts() }, '2.75');
 
 const words = { type: 'array' };
 /** Query of the list of volume attachments: pages; other words are refused from 2.75 on. */
