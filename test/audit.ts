@@ -1,6 +1,7 @@
 import type { Database } from '../src/db/engine.ts';
 import { endedStatuses } from '../src/db/tables/compute/migrations.ts';
 import type { GuestInfo } from '../src/hypervisors/driver.ts';
+import { readParts } from '../src/model/machine-parts.ts';
 import { amountsOf } from '../src/model/resources.ts';
 import type { Flavor } from '../src/model/server.ts';
 
@@ -77,6 +78,27 @@ export async function audit(db: Database, more: Audited): Promise<string[]> {
     if (sum !== row.used) wrong.push(`${row.resource_class} of ${hostOf.get(row.provider_uuid)}: ${row.used} counted, ${sum} claimed`);
     if (row.used > row.capacity)
       wrong.push(`${row.resource_class} of ${hostOf.get(row.provider_uuid)}: ${row.used} of ${row.capacity}: overcommitted`);
+  }
+
+  // Cells and devices are held by those who have a claim on the same host, each CPU and device by one.
+  const parts = await q.selectFrom('part_claims').selectAll().execute();
+  const machines = await q.selectFrom('hypervisors').select(['uuid', 'stats']).execute();
+  for (const { uuid, stats } of machines) {
+    const [pinned, taken] = [new Set<number>(), new Map<string, number>()];
+    for (const row of parts.filter((one) => one.provider_uuid === uuid)) {
+      if (!allocations.some((one) => one.consumer_uuid === row.consumer_uuid && one.provider_uuid === uuid))
+        wrong.push(`${row.consumer_uuid} holds cells or devices of ${hostOf.get(uuid)} without a claim there`);
+      const { cells, devices } = readParts(row.held);
+      for (const cpu of cells?.cells.flatMap((cell) => [...cell.pinning.values()]) ?? []) {
+        if (pinned.has(cpu)) wrong.push(`CPU ${cpu} of ${hostOf.get(uuid)} is given twice`);
+        pinned.add(cpu);
+      }
+      for (const { pool, count } of devices) taken.set(pool, (taken.get(pool) ?? 0) + count);
+    }
+    const { pci_device_pools: pools = [] } = JSON.parse(stats) as { pci_device_pools?: { count: number }[] };
+    const have = pools.reduce((sum, pool) => sum + pool.count, 0);
+    const held = [...taken.values()].reduce((sum, count) => sum + count, 0);
+    if (held > have) wrong.push(`${held} devices of ${hostOf.get(uuid)} are given, which has ${have}`);
   }
 
   // Quota is what living servers take that are not deleted softly.

@@ -154,6 +154,7 @@ export async function openHouse(options: HouseOptions = {}) {
   const drivers: Record<string, Driver> = {};
   const agents = new Map<string, Agent>();
   const happened = new Set<string>();
+  const filtersBy = (name: string) => options.scheduler?.enabledFilters?.includes(name) ?? false;
   const images = imageBook(imageBytes, options.dir && join(options.dir, 'images.json'));
   const house = {
     db,
@@ -180,6 +181,10 @@ export async function openHouse(options: HouseOptions = {}) {
           name,
           host: name,
           reserved: { vcpu: 0, memoryMiB: 0, diskGiB: 0 },
+          machineParts: {
+            aliases: options.scheduler?.pciAliases ?? [],
+            rule: { cells: filtersBy('NUMATopologyFilter'), devices: filtersBy('PciPassthroughFilter'), pack: false },
+          },
           ...options.conductor,
           ...more.options,
         },
@@ -188,6 +193,12 @@ export async function openHouse(options: HouseOptions = {}) {
       });
       house.conductors.push(conductor);
       return conductor;
+    },
+    async startScheduler(name: string, seed: number) {
+      const own = { ...schedulerDefaults, name, host: name, seed, ...options.scheduler };
+      const scheduler = await startScheduler({ db, bus, clock, log: log.child({ part: name }), options: own });
+      house.schedulers.push(scheduler);
+      return scheduler;
     },
     async startAgent(host: string, more: Partial<FakeDriverOptions> = {}, agentOptions: Partial<AgentOptions> = {}) {
       const stateDir = join(dir, host);
@@ -455,18 +466,7 @@ export async function openHouse(options: HouseOptions = {}) {
   };
   for (let at = 0; at < (options.conductors ?? 1); at++) await house.startConductor(`conductor-${at}`);
   for (let at = 0; at < (options.hosts ?? 1); at++) await house.startAgent(`host-${at}`);
-  for (let at = 0; at < (options.schedulers ?? 1); at++) {
-    const name = `scheduler-${at}`;
-    house.schedulers.push(
-      await startScheduler({
-        db,
-        bus,
-        clock,
-        log: log.child({ part: name }),
-        options: { ...schedulerDefaults, name, host: name, seed: at + 1, ...options.scheduler },
-      }),
-    );
-  }
+  for (let at = 0; at < (options.schedulers ?? 1); at++) await house.startScheduler(`scheduler-${at}`, at + 1);
   return house;
 }
 export type House = Awaited<ReturnType<typeof openHouse>>;

@@ -28,6 +28,7 @@ import { type Neighbours, openNeighbours } from './neighbours.ts';
 import { networkPort } from './network-port.ts';
 import { tellsOutside } from './notifications.ts';
 import type { Settings } from './options.ts';
+import { candidateOptions, placementRulesOf } from './placement.ts';
 import { plainRoutes } from './plain.ts';
 import { processMetrics } from './process-metrics.ts';
 
@@ -99,7 +100,10 @@ export async function startApi(options: {
   if (builtin.has('image'))
     apps.push(await createImageApp({ ...common, checkToken, storeDir: imageDir(options.dataDir), recover: !options.worker }));
   if (builtin.has('network')) apps.push(await createNetworkApp({ ...common, checkToken, tellCompute: events.tell }));
-  if (builtin.has('placement')) apps.push(await createPlacementApp({ ...common, checkToken }));
+  if (builtin.has('placement')) {
+    const rules = await placementRulesOf(settings, policyOverrides);
+    apps.push(await createPlacementApp({ ...common, checkToken, policyOverrides: rules, candidates: candidateOptions(settings) }));
+  }
   const rings = new Set<() => void>();
   const deaf = await bus.onRing(CHANGES_RING, () => {
     for (const heard of rings) heard();

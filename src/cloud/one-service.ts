@@ -186,10 +186,10 @@ const starters: Readonly<Record<PartName, (ground: Ground) => Promise<void>>> = 
     ground.say('conductor ready');
   },
   async scheduler(ground) {
-    const { config, log, clock } = ground;
+    const { config, dataDir, log, clock } = ground;
     const db = await ground.db();
     const bus = await ground.bus();
-    const options = schedulerOptions(config.settings, config.settings.host ?? machineName());
+    const options = schedulerOptions(config.settings, config.settings.host ?? machineName(), dataDir);
     const { close, ...told } = await openNotifications(config.settings, { bus, clock, log });
     ground.undo(close);
     const scheduler = await startScheduler({ db, bus, clock, log, ...told, options });

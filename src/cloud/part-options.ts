@@ -1,10 +1,12 @@
 import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
 import { newSecret } from '../lib/ids.ts';
 import { readAuditUnit } from '../model/audit-period.ts';
 import { enforcedClasses, legacyRatios } from '../model/legacy-claim.ts';
+import type { PartsRule } from '../model/machine-parts.ts';
+import { readAliases } from '../model/pci/aliases.ts';
 import { type ConductorOptions, conductorDefaults } from '../services/conductor/parts.ts';
-import { type SchedulerOptions, schedulerDefaults } from '../services/scheduler/options.ts';
-import { readAliases } from '../services/scheduler/pci/aliases.ts';
+import { filtersHosts, type SchedulerOptions, schedulerDefaults } from '../services/scheduler/options.ts';
 import type { Settings } from './options.ts';
 
 /** Options of a conductor out of the config. Throws for an audit period that is none. Its name is new at each start: leases of a former self run out. */
@@ -19,6 +21,7 @@ export const conductorOptions = (
   serviceDownTime: settings.serviceDownTime,
   ratios: ratiosOf(settings, more.given ?? new Set()),
   enforced: enforcedClasses(settings.enabledFilters),
+  machineParts: { aliases: readAliases(settings.pciAliases), rule: partsRule(settings) },
   reserved: {
     vcpu: settings.reservedHostCpus,
     memoryMiB: settings.reservedHostMemory,
@@ -35,6 +38,17 @@ export const conductorOptions = (
   alone: more.alone ?? false,
 });
 
+/** A claim caps what the scheduler looks at: a scheduler that does not would name the same hosts for ever. */
+function partsRule(settings: Settings): PartsRule {
+  const names = settings.enabledFilters.map((name) => name.slice(name.lastIndexOf('.') + 1));
+  const looks = filtersHosts(settings.schedulerDriver);
+  return {
+    cells: looks && names.includes('NUMATopologyFilter'),
+    devices: looks && names.includes('PciPassthroughFilter'),
+    pack: settings.packNumaCells,
+  };
+}
+
 /** The file's own, or those of the releases whose filters it asks for, or today's. */
 function ratiosOf(settings: Settings, given: ReadonlySet<keyof Settings>): ConductorOptions['ratios'] {
   const usual = { vcpu: settings.cpuRatio, memory: settings.ramRatio, disk: settings.diskRatio };
@@ -47,7 +61,7 @@ function ratiosOf(settings: Settings, given: ReadonlySet<keyof Settings>): Condu
 }
 
 /** Options of a scheduler out of the config. Throws for an option whose value is none. */
-export function schedulerOptions(settings: Settings, host: string): SchedulerOptions {
+export function schedulerOptions(settings: Settings, host: string, dataDir?: string): SchedulerOptions {
   if (settings.routedNetworks)
     throw new Error('[scheduler] query_placement_for_routed_network_aggregates is true, but there are no routed networks here; remove it');
   const costs: Readonly<Record<string, number>> = {
@@ -59,6 +73,7 @@ export function schedulerOptions(settings: Settings, host: string): SchedulerOpt
     ...schedulerDefaults,
     name: `${host}-${newSecret(6)}`,
     host,
+    journalFile: dataDir === undefined ? null : join(dataDir, 'scheduler-decisions.json'),
     seed: randomInt(2 ** 32 - 1),
     enabledFilters: settings.enabledFilters,
     available: settings.availableFilters.flatMap((line) => line.split(',').map((word) => word.trim())).filter(Boolean),

@@ -13,9 +13,11 @@ import type { Clock } from '../lib/clock.ts';
 import { lockDir } from '../lib/dir-lock.ts';
 import { type Log, openLog } from '../lib/log.ts';
 import { noAuth } from '../services/placement/noauth.ts';
+import type { CandidateOptions } from '../services/placement/parts.ts';
 import { createPlacementApp } from '../services/placement/placement-app.ts';
 import { localName } from './api.ts';
 import { readConfig, readConfigFile } from './config.ts';
+import type { Settings } from './options.ts';
 import { readRules } from './policy-rules-file.ts';
 
 export interface PlacementOptions {
@@ -65,7 +67,7 @@ export async function startPlacement(options: PlacementOptions): Promise<Placeme
     const lock = lockDir(dataDir);
     undo.push(() => lock.release());
     const log = openLog({ level: config.settings.debug ? 'debug' : 'info', target: join(dataDir, 'placement.log') });
-    const policyFile = options.policy ?? own.text('oslo_policy', 'policy_file');
+    const policyFile = options.policy ?? config.settings.placementPolicyFile ?? own.text('oslo_policy', 'policy_file');
     const url = own.text('placement_database', 'connection') ?? `sqlite:///${join(dataDir, 'placement.db')}`;
     const db = await openDatabase({ url, poolSize: config.settings.poolSize });
     undo.push(() => db.close());
@@ -77,6 +79,7 @@ export async function startPlacement(options: PlacementOptions): Promise<Placeme
       log,
       checkToken: auth === 'noauth2' ? noAuth : keystone(config.settings, clock, log, undo),
       policyOverrides: policyFile ? await readRules(readFileSync(policyFile, 'utf8')) : {},
+      candidates: candidateOptions(config.settings),
       newDefaultsOnly: own.flag('oslo_policy', 'enforce_new_defaults'),
       alone: true,
     });
@@ -92,6 +95,21 @@ export async function startPlacement(options: PlacementOptions): Promise<Placeme
     await stop();
     throw cause;
   }
+}
+
+/** Spec: [placement] of placement.conf. Throws for a strategy that is none. */
+export function candidateOptions(settings: Settings): Partial<CandidateOptions> {
+  const { candidatesStrategy: strategy, maxCandidates: max } = settings;
+  if (strategy !== 'depth-first' && strategy !== 'breadth-first')
+    throw new Error(`[placement] allocation_candidates_generation_strategy = ${strategy} may be depth-first or breadth-first`);
+  return { randomize: settings.randomizeCandidates, max: max < 0 ? null : max, breadthFirst: strategy === 'breadth-first' };
+}
+
+/** Rules of the placement API in a whole cloud: those named placement:... of the common file, and all of its own. */
+export async function placementRulesOf(settings: Settings, common: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+  const shared = Object.entries(common).filter(([name]) => name.startsWith('placement:'));
+  const own = settings.placementPolicyFile ? await readRules(readFileSync(settings.placementPolicyFile, 'utf8')) : {};
+  return { ...Object.fromEntries(shared), ...own };
 }
 
 function keystone(

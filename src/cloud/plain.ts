@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv4 } from 'node:net';
-import { sha256 } from '../lib/ids.ts';
 import type { Plain } from '../http/front-door.ts';
+import { sha256 } from '../lib/ids.ts';
 
 /** Each part by name, with what is wrong with it or null. */
 export type Health = () => Promise<Readonly<Record<string, string | null>>>;

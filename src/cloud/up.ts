@@ -137,7 +137,7 @@ async function start(
   // Ended in the opposite order: whoever asks ends before whoever answers.
   const { close: closeNotifications, ...told } = await openNotifications(settings, { bus, clock, log });
   undo.push(closeNotifications);
-  const scheduler = await startScheduler({ db, bus, clock, log, ...told, options: schedulerOptions(settings, machineName()) });
+  const scheduler = await startScheduler({ db, bus, clock, log, ...told, options: schedulerOptions(settings, machineName(), dataDir) });
   undo.push(() => scheduler.stop());
   const conductor = await startConductor({
     db,

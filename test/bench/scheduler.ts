@@ -122,7 +122,7 @@ function runner({ columns, asks }: BenchCloud, select: Select, journal: Journal 
     const choice = select(ask, count++);
     if (explain && journal) {
       journal.follow();
-      journal.mark(count, ask.now, nobody, false);
+      journal.mark(count, ask.request.serverUuid, ask.now, nobody, false);
     }
     const [first] = choice.hosts;
     if (!first) return false;

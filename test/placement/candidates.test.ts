@@ -114,3 +114,52 @@ test('what cannot be meant is refused and says why', async () => {
     assert.match(body.errors[0].detail, why);
   }
 });
+
+test('config: how many are looked for, one of each tree in turn, and by chance', async () => {
+  const wide = async (candidates: NonNullable<Parameters<typeof openPlacementHouse>[0]>['candidates']) => {
+    const other = await openPlacementHouse({ candidates: candidates ?? {} });
+    const names: Record<string, string> = {};
+    for (const tree of ['one', 'two', 'three']) {
+      const root = await other.provider({ name: tree, traits: [] });
+      for (const child of ['a', 'b', 'c'])
+        names[await other.provider({ name: `${tree}-${child}`, parent: root, has: { VGPU: 1 } })] = `${tree}-${child}`;
+    }
+    const ask = async (query = '') => {
+      const { body } = await other.ask(`GET /allocation_candidates?resources=VGPU:1${query}`);
+      const shown = new Set(Object.keys(body.provider_summaries).map((uuid) => names[uuid]?.split('-')[0]));
+      const given = body.allocation_requests.map(({ allocations }: Request) => names[Object.keys(allocations)[0] ?? ''] ?? '') as string[];
+      assert.deepEqual([...new Set(given.map((name) => name.split('-')[0]))].sort(), [...shown].filter(Boolean).sort());
+      return given;
+    };
+    return { ask, close: other.close };
+  };
+  const treesOf = (names: readonly string[]) => names.map((name) => name.split('-')[0]);
+  const deep = await wide({ max: 4 });
+  const broad = await wide({ max: 4, breadthFirst: true });
+  let state = 7;
+  const random = () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 4_294_967_296;
+  };
+  const chance = await wide({ randomize: true, random });
+  try {
+    assert.deepEqual(treesOf(await deep.ask()), ['one', 'one', 'one', 'two']);
+    assert.deepEqual(treesOf(await deep.ask('&limit=2')), ['one', 'one']);
+    assert.deepEqual(treesOf(await broad.ask()), ['one', 'two', 'three', 'one']);
+    assert.deepEqual(treesOf(await broad.ask('&limit=3')), ['one', 'two', 'three']);
+    const all = await chance.ask();
+    assert.equal(new Set(all).size, 9);
+    const orders = new Set<string>();
+    const drawn = new Set<string>();
+    for (let turn = 0; turn < 40; turn++) {
+      orders.add(String(await chance.ask()));
+      const two = await chance.ask('&limit=2');
+      assert.equal(new Set(two).size, 2);
+      for (const name of two) drawn.add(name);
+    }
+    assert.ok(orders.size > 10);
+    assert.equal(drawn.size, 9);
+  } finally {
+    await Promise.all([deep.close(), broad.close(), chance.close()]);
+  }
+});

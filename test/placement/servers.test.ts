@@ -77,3 +77,32 @@ test('a trait given to a provider reaches the scheduler', async () => {
     (state) => state === 'active',
   );
 });
+
+test('what an agent tells of its machine is listed under its provider, and follows it; what others put there stays', async () => {
+  const trait = (name: string) => `COMPUTE_IMAGE_TYPE_${name}`;
+  const [host] = (await ask('GET /resource_providers')).body.resource_providers as { uuid: string }[];
+  const path = `/resource_providers/${host?.uuid}/traits`;
+  const row = await core.db.read.selectFrom('hypervisors').selectAll().executeTakeFirstOrThrow();
+  const restart = async (more: { traits?: string[] } = {}) => {
+    await core.agents.get(row.host)?.stop();
+    await core.startAgent(row.host, more);
+  };
+  await restart(); // another test has put others in their place
+  const told = (await ask(`GET ${path}`)).body as { traits: string[]; resource_provider_generation: number };
+  for (const name of [trait('QCOW2'), trait('RAW'), 'COMPUTE_NODE', 'HW_CPU_X86_SSE2']) assert.ok(told.traits.includes(name), name);
+  const body = { traits: [...told.traits, 'HW_CPU_X86_AVX'], resource_provider_generation: told.resource_provider_generation };
+  assert.equal((await ask(`PUT ${path}`, { body })).status, 200);
+  // The machine is another one after its next start.
+  await restart({ traits: [trait('QCOW2'), 'COMPUTE_NODE', 'HW_CPU_X86_SSE2', 'CUSTOM_FAST', 'no_trait'] });
+  const now = (await ask(`GET ${path}`)).body as typeof told;
+  assert.deepEqual(now.traits, [
+    'COMPUTE_IMAGE_TYPE_QCOW2',
+    'COMPUTE_NODE',
+    'HW_CPU_X86_AVX',
+    'HW_CPU_X86_SSE2',
+    'CUSTOM_FAST',
+    'CUSTOM_GOLD',
+  ]);
+  assert.ok(now.resource_provider_generation > told.resource_provider_generation);
+  assert.equal((await ask('GET /traits/CUSTOM_FAST')).status, 204);
+});

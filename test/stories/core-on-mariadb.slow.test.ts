@@ -21,6 +21,7 @@ else {
   await import('./notifications.test.ts');
   await import('../scheduler/live-hosts.test.ts');
   await import('../scheduler/legacy-claim.test.ts');
+  await import('../scheduler/machine-parts.test.ts');
   await import('../compute-api/acts/acts.test.ts');
   await import('../compute-api/acts/deletes.test.ts');
   await import('../compute-api/acts/locks.test.ts');
@@ -31,6 +32,7 @@ else {
   await import('../compute-api/acts/guest-facts.test.ts');
   await import('../compute-api/acts/consoles.test.ts');
   await import('../compute-api/moves/resize.test.ts');
+  await import('../compute-api/moves/machine-parts.test.ts');
   await import('../compute-api/moves/live-migrate.test.ts');
   await import('../compute-api/moves/evacuate.test.ts');
   await import('../compute-api/moves/shelve.test.ts');

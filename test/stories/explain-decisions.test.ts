@@ -117,3 +117,29 @@ test('other projects see no decision, users cannot try out, and what is nowhere 
   await demo.compute.ask('GET', '/os-scheduler-decisions', { expect: [400] });
   await admin.compute.ask('POST', '/os-scheduler-decisions/dry-run', { body: { flavor: 'none' }, expect: [400, 404] });
 });
+
+test('after a restart a decision is made again as it was, or is said to be past what is kept; never another one', async () => {
+  const [one, giant] = [await create('before', '1', 'ACTIVE'), await create('too-large', 'giant', 'ERROR')];
+  const ids = [(await decisionsOf(admin, one))[0]?.id ?? '', (await decisionsOf(admin, giant))[0]?.id ?? ''];
+  const tables = async () => Promise.all(ids.map(async (id) => (await show(admin, id)).table));
+  const before = await tables();
+  assert.ok(before.every(Boolean));
+  const again = async (end: 'stop' | 'kill') => {
+    await house[end]();
+    house = await startHouse({ args: ['--hypervisor', 'fake', '--hosts', '3'], dataDir: house.dataDir });
+    [demo, admin] = [await house.as('demo'), await house.as('admin')];
+  };
+  await again('stop');
+  assert.deepEqual(await tables(), before);
+  assert.equal((await show(admin, ids[0] ?? '')).table_state, 'replayed');
+  await create('after', '1', 'ACTIVE');
+  await again('stop');
+  assert.deepEqual(await tables(), before);
+  const late = await create('last', '1', 'ACTIVE');
+  const last = (await decisionsOf(admin, late))[0]?.id ?? '';
+  const { table } = await show(admin, last);
+  await again('kill');
+  assert.deepEqual(await tables(), before);
+  const shown = await show(admin, last);
+  assert.deepEqual([shown.table, shown.table_state], shown.table ? [table, 'replayed'] : [null, 'past retention']);
+});

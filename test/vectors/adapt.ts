@@ -1,11 +1,11 @@
+import { readHostNuma } from '../../src/model/numa/read.ts';
+import type { GuestNuma } from '../../src/model/numa/topology.ts';
+import { inOrder, type PciPool, type PciRequest } from '../../src/model/pci/pools.ts';
+import { PythonFloat, pythonInt } from '../../src/model/python.ts';
 import type { Ask } from '../../src/services/scheduler/filter.ts';
 import type { ComputeRecord, HostState } from '../../src/services/scheduler/host-state.ts';
 import { readMetrics } from '../../src/services/scheduler/metrics.ts';
-import { readHostNuma } from '../../src/services/scheduler/numa/read.ts';
-import type { GuestNuma } from '../../src/services/scheduler/numa/topology.ts';
 import { type FilterOptions, filterDefaults } from '../../src/services/scheduler/options.ts';
-import { inOrder, type PciPool, type PciRequest } from '../../src/services/scheduler/pci/pools.ts';
-import { PythonFloat, pythonInt } from '../../src/services/scheduler/python.ts';
 import type { Group, Wish } from '../../src/services/scheduler/wish.ts';
 import type { Json, VectorCase, VectorFile } from './vector-file.ts';
 

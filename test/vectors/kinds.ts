@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
+import { guestNumaOf as constraintsOf } from '../../src/model/numa/constraints.ts';
 import { matchesSpec } from '../../src/services/scheduler/extra-specs-match.ts';
 import { type Filter, ok } from '../../src/services/scheduler/filter.ts';
 import { filters } from '../../src/services/scheduler/filters/list.ts';
 import { emptyHostState, updateHostState } from '../../src/services/scheduler/host-state.ts';
 import { multiplierOf } from '../../src/services/scheduler/multiplier.ts';
 import { normalize } from '../../src/services/scheduler/normalize.ts';
-import { guestNumaOf as constraintsOf } from '../../src/services/scheduler/numa/constraints.ts';
 import { judged } from '../../src/services/scheduler/select.ts';
 import { rawValues, weigh } from '../../src/services/scheduler/weigh.ts';
 import type { Weighing } from '../../src/services/scheduler/weigher.ts';

@@ -1,10 +1,10 @@
+import type { GuestNuma, HostNuma } from '../../src/model/numa/topology.ts';
 import type { Ask, Filter } from '../../src/services/scheduler/filter.ts';
 import { filterHosts } from '../../src/services/scheduler/filter-hosts.ts';
 import { filters } from '../../src/services/scheduler/filters/list.ts';
 import { consumeRequest, type HostState } from '../../src/services/scheduler/host-state.ts';
 import type { HostView } from '../../src/services/scheduler/host-view.ts';
 import { narrowHosts } from '../../src/services/scheduler/narrow-hosts.ts';
-import type { GuestNuma, HostNuma } from '../../src/services/scheduler/numa/topology.ts';
 import { weigh } from '../../src/services/scheduler/weigh.ts';
 import { askOf, hostOf } from './adapt.ts';
 import { type Checked, differs, tried, weighingOf } from './kinds.ts';

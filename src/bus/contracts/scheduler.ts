@@ -104,7 +104,18 @@ export const Advice = Type.Object({
   /** For operators: the host whose service must be enabled and up first. */
   host: nullable(HostName),
   /** For operators: no host that is there helps; one of at least these amounts must be added. */
-  add: nullable(Type.Object({ amounts: AmountsShape, zone: nullable(Type.String()) })),
+  add: nullable(
+    Type.Object({
+      amounts: AmountsShape,
+      zone: nullable(Type.String()),
+      /** What it must be able to do. */
+      traits: Type.Array(Type.String()),
+      /** Metadata of an aggregate it must be in. */
+      aggregate: nullable(Words),
+      /** It must be one of [filter_scheduler] isolated_hosts. */
+      isolated: Type.Boolean(),
+    }),
+  ),
   text: Type.String(),
   /** The same without hosts' names. */
   tenantText: Type.String(),
@@ -127,6 +138,8 @@ export const schedulerContract = {
         seed: Type.Integer(),
         configHash: Type.String(),
         chosen: Type.Array(Type.Object({ host: HostName, weight: Type.Number() })),
+        /** How many hosts each question left. */
+        filters: Type.Array(Type.Object({ name: Type.String(), before: Type.Integer(), after: Type.Integer() })),
         limit: Type.Integer({ minimum: 1 }),
       }),
       Type.Object({ table: nullable(DecisionTable), advice: nullable(Advice) }),

@@ -14,6 +14,7 @@ import { act } from './0013-act.ts';
 import { move } from './0014-move.ts';
 import { tokens } from './0015-tokens.ts';
 import { vol2 } from './0016-vol2.ts';
+import { machineParts } from './0020-machine-parts.ts';
 import { notices } from './0021-notices.ts';
 import type { Migration } from './migration.ts';
 
@@ -35,5 +36,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0014-move': move,
   '0015-tokens': tokens,
   '0016-vol2': vol2,
+  '0020-machine-parts': machineParts,
   '0021-notices': notices,
 };

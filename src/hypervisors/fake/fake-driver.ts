@@ -26,18 +26,26 @@ export interface FakeDriverOptions {
   readonly vcpus?: number;
   readonly memoryMiB?: number;
   readonly diskGiB?: number;
+  /** What the machine can, by standard traits. */
+  readonly traits?: readonly string[];
 }
 
 /** Images up to this size are read and checked; larger ones are believed, since nothing will ever boot from them. */
 const CHECKED_BYTES = 16 * 1024 * 1024;
 const STORY_LINES = 200;
+const TRAITS = ['COMPUTE_IMAGE_TYPE_QCOW2', 'COMPUTE_IMAGE_TYPE_RAW', 'COMPUTE_NODE', 'HW_CPU_X86_SSE2'];
 
 /** A host whose guests exist only as words: the honest second implementation of the port. It keeps every promise of the contract
  *  suite, and breaks them on request (`misbehaviour`, or the guest's metadata `fake:<deed>`; `fake:crash` or `fake:shutdown` =
  *  `after-spawn` make the guest stop by itself). */
 export function createFakeDriver(options: FakeDriverOptions): Driver {
   const { hostname, clock } = options;
-  const total = { vcpus: options.vcpus ?? 1000, memoryMiB: options.memoryMiB ?? 800_000, diskGiB: options.diskGiB ?? 600_000 };
+  const total = {
+    vcpus: options.vcpus ?? 1000,
+    memoryMiB: options.memoryMiB ?? 800_000,
+    diskGiB: options.diskGiB ?? 600_000,
+    traits: options.traits ?? TRAITS,
+  };
   const journal = createFakeJournal(options.stateDir);
   const misbehave = createMisbehaviour({
     hostname,
@@ -226,7 +234,7 @@ async function readAndCheck(image: ImageRef, open: () => Promise<Readable>, sign
 
 function inventoryOf(
   hostname: string,
-  total: { vcpus: number; memoryMiB: number; diskGiB: number },
+  total: { vcpus: number; memoryMiB: number; diskGiB: number; traits: readonly string[] },
   guests: readonly GuestSpec[],
   now: number,
 ): HostInventory {
@@ -247,7 +255,7 @@ function inventoryOf(
       ['x86_64', 'qemu', 'hvm'],
       ['x86_64', 'fake', 'hvm'],
     ],
-    traits: ['COMPUTE_IMAGE_TYPE_QCOW2', 'COMPUTE_IMAGE_TYPE_RAW', 'COMPUTE_NODE', 'HW_CPU_X86_SSE2'],
+    traits: total.traits,
     acceleration: 'none',
     uptime: uptimeLine(new Date(now / 1000), uptime(), loadavg()),
   };

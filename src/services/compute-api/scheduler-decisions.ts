@@ -56,6 +56,7 @@ async function askAgain({ bus }: ServerParts, decision: Decision, limit: number)
     seed: decision.seed,
     configHash: decision.configHash,
     chosen: decision.chosen.map(({ host, weight }) => ({ host, weight })),
+    filters: decision.reasons.filters.map(({ name, before, after }) => ({ name, before, after })),
     limit,
   };
   for (let tries = 1; ; tries++) {

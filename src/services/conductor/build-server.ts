@@ -15,6 +15,7 @@ import type { Server } from '../../model/server.ts';
 import { buildCommand, ownDisks } from './guests.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
+import { partsAskOf } from './parts-ask.ts';
 import { explainRefusal } from './refusal.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
 import { guestDisksOf, readyVolumes } from './server-volumes.ts';
@@ -87,6 +88,7 @@ const place = (ask: Ask): Step<'build-server'> => ({
       const startedAt = clock.now();
       const group = await groupOf(run);
       const request = hostRequest(run, group);
+      const machineParts = partsAskOf(options, run.server.flavor, run.server.image);
       let answer: HostAnswer;
       try {
         answer = await ask({ request, fresh: round > 0 });
@@ -117,7 +119,13 @@ const place = (ask: Ask): Step<'build-server'> => ({
           const at = clock.now();
           stands = undefined; // the transaction may be tried again
           // The job's own end comes first; the task's is for jobs that vanished.
-          const task = { taskState: 'networking', deadline: job.deadline + 60_000_000, at, enforced: options.enforced };
+          const task = {
+            taskState: 'networking',
+            deadline: job.deadline + 60_000_000,
+            at,
+            enforced: options.enforced,
+            parts: machineParts,
+          };
           const epoch = await placeServer(tx, db.kind, run.server, request.amounts, group, place, task);
           if (epoch === null) return null;
           const { host, node } = place;

@@ -10,6 +10,7 @@ import { arriving, askIfPossible, bindBack, bindPorts, hostIpOf, migrationOf, no
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
+import { partsAskOf } from './parts-ask.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
 
 type EvacuateRun = Run<'evacuate-server'>;
@@ -85,6 +86,8 @@ const reserve: Step<'evacuate-server'> = {
           place,
           at,
           parts.options.enforced,
+          {},
+          partsAskOf(parts.options, server.flavor, server.image, wish.forcedHost !== null),
         ))
       )
         return null;

@@ -16,6 +16,8 @@ import {
 } from '../../db/tables/compute/hosts.ts';
 import { heldOn } from '../../db/tables/compute/migrations.ts';
 import { setInventories } from '../../db/tables/placement/inventories.ts';
+import { followTraits } from '../../db/tables/placement/names.ts';
+import { touchClaimed } from '../../db/tables/placement/touches.ts';
 import { hostTaken, staleAgent } from '../../model/errors-conductor.ts';
 import type { Parts } from './run-job.ts';
 import { mustOwnHost } from './server-reports.ts';
@@ -51,7 +53,7 @@ export async function registerHost(parts: Parts, ask: Input<Messages['registerHo
         throw staleAgent({ host: ask.host, epoch: ask.epoch });
       taken = known.epoch + 1;
     }
-    await offer(tx, parts, ask.hostUuid, ask.report);
+    await offer(tx, parts, ask.hostUuid, ask.report, known?.traits ?? []);
     await writeChange(tx, { noun: 'host', key: ask.host, what: 'registered', projectId: null, body: { epoch: taken }, at });
     return taken;
   });
@@ -61,11 +63,19 @@ export async function registerHost(parts: Parts, ask: Input<Messages['registerHo
   return { epoch, ratios: told, reserved: { ...reserved }, ...(await standing(db.read, ask)) };
 }
 
-const offer = (tx: Query, { db, options, clock }: Parts, uuid: string, report: HypervisorReport) =>
-  setInventories(
+/** Writes what a host offers into its resource provider: inventories, and what its machine can. */
+async function offer(
+  tx: Query,
+  { db, options, clock }: Parts,
+  uuid: string,
+  report: HypervisorReport,
+  before: readonly string[],
+): Promise<void> {
+  const at = clock.now();
+  const grown = await setInventories(
     tx,
     db.kind,
-    { uuid, name: report.hypervisorHostname, at: clock.now() },
+    { uuid, name: report.hypervisorHostname, at },
     {
       VCPU: { total: report.vcpus, reserved: options.reserved.vcpu, ratio: options.ratios.vcpu },
       MEMORY_MB: {
@@ -76,6 +86,8 @@ const offer = (tx: Query, { db, options, clock }: Parts, uuid: string, report: H
       DISK_GB: { total: report.diskGiB, reserved: Math.min(options.reserved.diskGiB, report.diskGiB), ratio: options.ratios.disk },
     },
   );
+  if ((await followTraits(tx, db.kind, uuid, { before, now: report.traits, at })) && !grown) await touchClaimed(tx, { uuid });
+}
 
 /** "I live", and what the hypervisor offers when that changed. False: a stale agent, which is refused and logged. */
 export async function reportHost(parts: Parts, tell: Input<Messages['reportHost']>): Promise<boolean> {
@@ -94,7 +106,7 @@ export async function reportHost(parts: Parts, tell: Input<Messages['reportHost'
     await touchService(tx, tell.host, COMPUTE_BINARY, at);
     if (tell.report) {
       await updateHost(tx, { uuid: tell.hostUuid, epoch: tell.epoch, bootId: known.bootId, report: tell.report, at });
-      await offer(tx, parts, tell.hostUuid, tell.report);
+      await offer(tx, parts, tell.hostUuid, tell.report, known.traits);
     }
     if (tell.report || !wasUp) await writeChange(tx, { noun: 'host', key: tell.host, what: 'reported', projectId: null, body: {}, at });
     return true;

@@ -13,6 +13,7 @@ import { ownDisks } from './guests.ts';
 import { arriving, askIfPossible, bindBack, bindPorts, hostIpOf, migrationOf, noteEvents, notesOf, orderTidying } from './move-steps.ts';
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction, faultOf } from './outcome.ts';
+import { partsAskOf } from './parts-ask.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
 
 type LiveRun = Run<'live-migrate'>;
@@ -104,6 +105,8 @@ const reserve: Step<'live-migrate'> = {
           place,
           at,
           parts.options.enforced,
+          {},
+          partsAskOf(parts.options, server.flavor, server.image, wish.forcedHost !== null),
         ))
       )
         return null;

@@ -9,6 +9,7 @@ import { ownDisks } from './guests.ts';
 import { arriving, askIfPossible, bindBack, bindPorts, hostIpOf, migrationOf, noteEvents, notesOf } from './move-steps.ts';
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction, faultOf } from './outcome.ts';
+import { partsAskOf } from './parts-ask.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
 import { guestDisksOf } from './server-volumes.ts';
 
@@ -89,6 +90,7 @@ const reserve: Step<'move-server'> = {
           at,
           parts.options.enforced,
           { newFlavor: flavor },
+          partsAskOf(parts.options, flavor, server.image),
         ))
       )
         return null;

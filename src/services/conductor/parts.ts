@@ -6,6 +6,8 @@ import type { Clock, Micros } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { AuditUnit } from '../../model/audit-period.ts';
 import type { JobKind } from '../../model/jobs.ts';
+import type { PartsRule } from '../../model/machine-parts.ts';
+import type { PciAlias } from '../../model/pci/aliases.ts';
 import type { ClaimClass } from '../../model/resources.ts';
 import type { NetworkInfo, RequestedNetwork } from '../../model/server.ts';
 
@@ -83,6 +85,8 @@ export interface ConductorOptions {
   readonly ratios: { readonly vcpu: number; readonly memory: number; readonly disk: number };
   /** Classes that claims cap when the config asks for filters of older releases (`enforcedClasses`); null: all. */
   readonly enforced: ReadonlySet<ClaimClass> | null;
+  /** Devices by the names flavors ask for them, and which of memory cells and devices a claim caps: those whose filter is enabled. */
+  readonly machineParts: { readonly aliases: readonly PciAlias[]; readonly rule: PartsRule };
   /** Spec: reserved_host_cpus, reserved_host_memory_mb, reserved_host_disk_mb (in GiB here). */
   readonly reserved: { readonly vcpu: number; readonly memoryMiB: number; readonly diskGiB: number };
   /** Grace of a guest's own shutdown before it is turned off.  Spec: shutdown_timeout. */
@@ -124,6 +128,7 @@ export const conductorDefaults: Omit<ConductorOptions, 'name' | 'host'> = {
   serviceDownTime: 60,
   ratios: { vcpu: 4, memory: 1, disk: 1 },
   enforced: null,
+  machineParts: { aliases: [], rule: { cells: false, devices: false, pack: false } },
   reserved: { vcpu: 0, memoryMiB: 512, diskGiB: 0 },
   shutdownGraceMs: 60_000,
   keepChanges: 3600,

@@ -10,6 +10,7 @@ import { arriving, askIfPossible, bindBack, bindPorts, noteEvents, notesOf } fro
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
+import { partsAskOf } from './parts-ask.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
 
 type UnshelveRun = Run<'unshelve-server'>;
@@ -73,9 +74,16 @@ const place: Step<'unshelve-server'> = {
     if (!offloaded(run)) return 'finished';
     const group = await groupOfMover(parts.db.read, server);
     const wish = { flavor: server.flavor, group, excludedHosts: [], requestedHost: job.input.host, forcedHost: null };
+    const machineParts = partsAskOf(parts.options, server.flavor, server.image);
     let placed: Pick<typeof server, 'host' | 'node' | 'epoch'> | undefined;
     const found = await findPlace(run, 'place', wish, async (tx, at, now) => {
-      const task = { taskState: 'unshelving', deadline: job.deadline + 60_000_000, at: now, enforced: parts.options.enforced };
+      const task = {
+        taskState: 'unshelving',
+        deadline: job.deadline + 60_000_000,
+        at: now,
+        enforced: parts.options.enforced,
+        parts: machineParts,
+      };
       const epoch = await placeServer(tx, parts.db.kind, server, amountsOf(ownDisks(server)), group, at, task);
       if (epoch === null) return null;
       placed = { host: at.host, node: at.node, epoch };

@@ -23,7 +23,7 @@ export async function listCandidates(parts: PlacementParts, call: Call): Promise
   await mustBeKnown(parts, wish);
   const trees = await parts.forest.current();
   const useTrees = candidatesUseTrees(call.version);
-  const found = findCandidates(trees, wish, useTrees);
+  const found = candidatesOf(parts, trees, wish, useTrees);
   const requests = found.map((candidate) => requestText(call, candidate));
   const summaries = summaryTexts(call, trees, wish, found, useTrees);
   return {
@@ -31,6 +31,18 @@ export async function listCandidates(parts: PlacementParts, call: Call): Promise
     raw: `{"allocation_requests": [${requests.join(', ')}], "provider_summaries": {${summaries.join(', ')}}}`,
     headers: { 'content-type': 'application/json', ...dated(call, parts.clock.now()) },
   };
+}
+
+/** By chance they are drawn out of all that may be looked for. */
+function candidatesOf({ candidates: how }: PlacementParts, trees: Trees, wish: CandidateWish, useTrees: boolean): Candidate[] {
+  if (!how.randomize) return findCandidates(trees, wish, useTrees, how);
+  const all = findCandidates(trees, { ...wish, limit: undefined }, useTrees, how);
+  const drawn = Math.min(wish.limit ?? all.length, all.length);
+  for (let at = 0; at < drawn; at++) {
+    const other = at + Math.floor(how.random() * (all.length - at));
+    [all[at], all[other]] = [all[other]!, all[at]!];
+  }
+  return all.slice(0, drawn);
 }
 
 async function mustBeKnown({ db }: PlacementParts, { groups, root }: CandidateWish): Promise<void> {

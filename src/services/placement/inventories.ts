@@ -11,6 +11,7 @@ import {
   placementNotFound,
   providerGenerationStale,
 } from '../../model/errors-placement.ts';
+import { sortClasses } from '../../model/placement-names.ts';
 import { empty, json, urlOf } from './answers.ts';
 import { readJson } from './bodies.ts';
 import { noSuchClass, unknownClasses } from './knowledge.ts';
@@ -19,7 +20,6 @@ import type { PlacementParts } from './parts.ts';
 import { mustFind } from './providers.ts';
 import { MAX_INT } from './shapes/common.ts';
 import { type InventoryRecord, inventoriesOfProvider, inventoryCreate, inventoryUpdate } from './shapes/inventories.ts';
-import { sortClasses } from './standard-names.ts';
 import { tellSchedulers } from './tell-schedulers.ts';
 
 export const toOffer = (resourceClass: string, record: InventoryRecord): Offer => ({

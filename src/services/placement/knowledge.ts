@@ -1,6 +1,6 @@
 import type { Query } from '../../db/engine.ts';
 import { knownNames } from '../../db/tables/placement/names.ts';
-import { isStandardClass, isStandardTrait } from './standard-names.ts';
+import { isStandardClass, isStandardTrait } from '../../model/placement-names.ts';
 
 /** Those of the names that are no resource class. */
 export async function unknownClasses(db: Query, names: Iterable<string>): Promise<string[]> {

@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { placementDialect } from './dialect.ts';
 import { placementVersions } from './microversions.ts';
-import type { PlacementParts } from './parts.ts';
+import { type CandidateOptions, candidateDefaults, type PlacementParts } from './parts.ts';
 import { placementPolicy } from './policy.ts';
 import { placementRoutes } from './routes.ts';
 import { openForest } from './search/forest.ts';
@@ -16,6 +16,7 @@ export interface PlacementAppOptions {
   readonly checkToken: TokenCheck;
   readonly policyOverrides?: Readonly<Record<string, string>>;
   readonly newDefaultsOnly?: boolean;
+  readonly candidates?: Partial<CandidateOptions>;
   readonly publicUrl?: string | undefined;
   /** It has a server to itself: it stands at its root too, and links are from there. */
   readonly alone?: boolean;
@@ -27,7 +28,13 @@ export const createPlacementApp = (options: PlacementAppOptions): Promise<App> =
     name: 'placement',
     mounts: options.alone ? ['/placement', ''] : ['/placement'],
     routes: placementRoutes,
-    parts: { db: options.db, clock: options.clock, forest: openForest(options.db), linkMount: !options.alone },
+    parts: {
+      db: options.db,
+      clock: options.clock,
+      forest: openForest(options.db),
+      linkMount: !options.alone,
+      candidates: { ...candidateDefaults, ...options.candidates },
+    },
     policy: placementPolicy(options.policyOverrides, { newDefaultsOnly: options.newDefaultsOnly ?? false }),
     checkToken: options.checkToken,
     dialect: placementDialect,

@@ -8,6 +8,7 @@ import {
   providerGenerationStale,
   reshapedProviderNotFound,
 } from '../../model/errors-placement.ts';
+import { sortClasses } from '../../model/placement-names.ts';
 import { wishesIn, writeClaims } from './allocations.ts';
 import { empty } from './answers.ts';
 import { readJson } from './bodies.ts';
@@ -15,7 +16,6 @@ import { toOffer } from './inventories.ts';
 import { noSuchClass, unknownClasses } from './knowledge.ts';
 import type { PlacementParts } from './parts.ts';
 import { reshape } from './shapes/allocations.ts';
-import { sortClasses } from './standard-names.ts';
 import { tellSchedulers } from './tell-schedulers.ts';
 
 /** Moves inventories between providers together with what is held of them, in one transaction: first the old and new inventories stand side by side,

@@ -1,12 +1,12 @@
 import { findName, insertName, listNames, removeClass, renameClass } from '../../db/tables/placement/names.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { placementBadRequest, placementConflict, placementNotFound } from '../../model/errors-placement.ts';
+import { isStandardClass, standardClasses } from '../../model/placement-names.ts';
 import { empty, json, pathTo, urlOf } from './answers.ts';
 import { mustBe, readJson } from './bodies.ts';
 import { noSuchClass } from './knowledge.ts';
 import type { PlacementParts } from './parts.ts';
 import { classBody } from './shapes/providers.ts';
-import { isStandardClass, standardClasses } from './standard-names.ts';
 
 const classView = (parts: PlacementParts, call: Call, name: string) => ({
   name,

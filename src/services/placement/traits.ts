@@ -8,13 +8,13 @@ import {
   placementNotFound,
   providerGenerationStale,
 } from '../../model/errors-placement.ts';
+import { isStandardTrait, sortTraits, standardTraits } from '../../model/placement-names.ts';
 import { dated, empty, json, urlOf } from './answers.ts';
 import { readJson, readQuery } from './bodies.ts';
 import { noSuchTraits, unknownTraits } from './knowledge.ts';
 import type { PlacementParts } from './parts.ts';
 import { mustFind } from './providers.ts';
 import { traitQuery, traitsOfProvider } from './shapes/providers.ts';
-import { isStandardTrait, sortTraits, standardTraits } from './standard-names.ts';
 import { tellSchedulers } from './tell-schedulers.ts';
 
 const CUSTOM_TRAIT = /^CUSTOM_[A-Z0-9_]+$/;

@@ -1,5 +1,6 @@
 import type { Advice, HostRequest } from '../../bus/contracts/scheduler.ts';
 import { type Amounts, claimClasses } from '../../model/resources.ts';
+import { adviseNewHost } from './advise-new-host.ts';
 import type { LiveAsk } from './filter.ts';
 import { freeOf, type HostColumns } from './host-columns.ts';
 import type { Host } from './live-host.ts';
@@ -48,6 +49,16 @@ const CLOSELY = 50;
 /** The least that would have to change so that a refused request fits: in the request alone if that can be, else also a service that must come up,
  *  else a host that must be added. Applied as it says, the request fits: each advice is tried before it is given. */
 export function advise(columns: HostColumns, rules: Rules, ask: LiveAsk): Advice {
+  const outside = rules.filters.filter((filter) => filter.outside);
+  if (outside.length === 0) return adviseWithin(columns, rules, ask);
+  // A plug-in cannot be asked what it would say: what the others would take is told, and that it was not asked.
+  const names = outside.map(({ name }) => name).join(', ');
+  const advice = adviseWithin(columns, { ...rules, filters: rules.filters.filter((filter) => !filter.outside) }, ask);
+  const word = (text: string) => (text === '.' ? `All but ${names} would take it.` : `${text} ${names} was not asked about that.`);
+  return { ...advice, text: word(advice.text), tenantText: word(advice.tenantText) };
+}
+
+function adviseWithin(columns: HostColumns, rules: Rules, ask: LiveAsk): Advice {
   const { request } = ask;
   const sizes = sized(request, { VCPU: 0, MEMORY_MB: 0, DISK_GB: 0 });
   const asked = questions(columns, rules, askFor(rules, ask, sizes));
@@ -66,7 +77,7 @@ export function advise(columns: HostColumns, rules: Rules, ask: LiveAsk): Advice
     if (found && (!least || costOf(found) < costOf(least))) least = found;
   }
   if (least) return textOf(least, request, mostOf(columns, rules, ask, least));
-  return addHost(columns, request);
+  return adviseNewHost(columns, rules, ask, (plain) => askFor(rules, ask, plain));
 }
 
 interface Tried {
@@ -208,29 +219,4 @@ function textOf({ request, dropped, smaller: less, operator }: Tried, before: Ho
     text: operator ? `${text === '' ? 'It would fit' : text} if ${revive}.` : `${text}.`,
     tenantText: operator ? 'A compute host that is disabled or down would have to come back first.' : `${text}.`,
   };
-}
-
-/** Nothing that is there can take it: a host of its own could. */
-function addHost(columns: HostColumns, request: HostRequest): Advice {
-  const plain: HostRequest = {
-    ...request,
-    extraSpecs: {},
-    imageProperties: {},
-    schedulerHints: {},
-    group: null,
-    forcedHost: null,
-    forcedNode: null,
-    requestedHost: null,
-    requestedHypervisor: null,
-    excludedHosts: [],
-  };
-  const { VCPU, MEMORY_MB, DISK_GB } = request.amounts;
-  const zone = request.availabilityZone;
-  const sizes = `${VCPU} VCPU, ${MEMORY_MB} MiB of memory and ${DISK_GB} GiB of disk`;
-  const only =
-    JSON.stringify(plain) === JSON.stringify(request) ? '' : ', asked for without extra specs, image properties, hints, group or host';
-  const first = columns.hosts.length === 0 ? 'There is no compute host.' : 'No host has anything left, or none takes such a request.';
-  const text = `${first} A new one with at least ${sizes}${zone === null ? '' : ` in availability zone ${zone}`} would take it${only}.`;
-  const tenantText = 'No host has anything left: a server must be deleted or a host added first.';
-  return { request: only === '' ? null : plain, host: null, add: { amounts: request.amounts, zone }, text, tenantText };
 }

@@ -1,4 +1,4 @@
-import { compareText, pythonFloat } from './python.ts';
+import { compareText, pythonFloat } from '../../model/python.ts';
 
 const operators: Readonly<Record<string, (value: string, wish: string) => boolean>> = {
   '=': (value, wish) => pythonFloat(value) >= pythonFloat(wish),

@@ -1,7 +1,7 @@
 import type { HostRequest } from '../../bus/contracts/scheduler.ts';
 import type { Micros } from '../../lib/clock.ts';
+import type { NumaLimits } from '../../model/numa/topology.ts';
 import type { Candidate, HostView } from './host-view.ts';
-import type { NumaLimits } from './numa/topology.ts';
 import type { FilterOptions } from './options.ts';
 import type { Wish } from './wish.ts';
 
@@ -35,6 +35,10 @@ export interface Filter {
   /** Not asked again for the second and later servers of one request. */
   readonly oncePerRequest?: true;
   readonly runOnRebuild?: true;
+  /** Asked of a forced host too: the claim would refuse it there. */
+  readonly alsoForced?: true;
+  /** A plug-in: it is asked about a request before it is judged, and about no other. */
+  readonly outside?: true;
   /** False: the filter says yes to every host for this request, and need not be asked. */
   concerns?(ask: Ask): boolean;
   judge(host: HostView, ask: Ask): Verdict;

@@ -4,6 +4,7 @@ import { type AggregateFacts, listAggregateFacts } from '../../db/tables/compute
 import { type Change, lastChange, readChanges, unnumberedChanges } from '../../db/tables/compute/changes.ts';
 import { allHostServers, findHostServers, type HostServer } from '../../db/tables/compute/host-servers.ts';
 import { COMPUTE_BINARY, listHostFacts } from '../../db/tables/compute/hosts.ts';
+import { listPartClaims, partVersions } from '../../db/tables/placement/parts.ts';
 import type { Clock, Micros } from '../../lib/clock.ts';
 import type { Amounts } from '../../model/resources.ts';
 import {
@@ -19,7 +20,6 @@ import {
 } from './host-columns.ts';
 import type { Host } from './live-host.ts';
 import { chosenServer, type LiveServer, serverReader } from './live-server.ts';
-import type { PciAlias } from './pci/aliases.ts';
 import type { Wish } from './wish.ts';
 
 /** What happens to a server after which a choice for it is settled one way or the other. */
@@ -27,6 +27,8 @@ const ENDS = ['placed', 'unplaced', 'deleted', 'build-failed'];
 /** News of servers that are nothing to a host, and those that tell the new states themselves; after any other the server is read again. */
 const NO_NEWS = ['created', 'metadata', 'tags', 'properties', 'progress'];
 const STATES = ['active', 'power', 'task', 'task-ended', 'action-failed', 'deleting', 'delete-failed', 'build-failed'];
+
+type News = Pick<Change, 'noun' | 'key' | 'what'> & Partial<Pick<Change, 'body'>>;
 
 interface Pending {
   readonly host: Host;
@@ -60,15 +62,9 @@ export interface HostMemory {
   dropOld(): void;
 }
 
-export function createHostMemory(parts: {
-  db: Query;
-  clock: Clock;
-  pendingMs: number;
-  aliases?: readonly PciAlias[];
-  enforced?: Enforced;
-}): HostMemory {
+export function createHostMemory(parts: { db: Query; clock: Clock; pendingMs: number; enforced?: Enforced }): HostMemory {
   const { db, clock, pendingMs, enforced = null } = parts;
-  const toServer = serverReader(parts.aliases ?? []);
+  const toServer = serverReader();
   let columns = emptyColumns();
   let byName = new Map<string, Host>();
   const pending = new Map<string, Pending>();
@@ -76,6 +72,8 @@ export function createHostMemory(parts: {
   let aggregates: readonly AggregateFacts[] = [];
   /** Where each server that stands somewhere stands. */
   let standing = new Map<string, Host>();
+  /** Of hosts where cells or devices were ever claimed, by provider: the version that `held` is of, or an older one. */
+  let versions = new Map<string, number>();
 
   const forget = (uuid: string) => {
     const old = pending.get(uuid);
@@ -86,6 +84,7 @@ export function createHostMemory(parts: {
   };
   const listAll = async () => {
     const from = await lastChange(db);
+    const claimed = { versions: await partVersions(db), held: await listPartClaims(db) };
     const facts = await listHostFacts(db);
     const groups = await listAggregateFacts(db);
     const next = { columns: emptyColumns(), byName: new Map<string, Host>() };
@@ -101,6 +100,11 @@ export function createHostMemory(parts: {
     }
     ({ columns, byName } = next);
     standing = places;
+    ({ versions } = claimed);
+    for (const host of columns.hosts) {
+      const held = claimed.held.get(host.facts.uuid);
+      if (held) host.hold(held);
+    }
     join(groups);
     cursor = from;
     const kept = [...pending];
@@ -147,20 +151,20 @@ export function createHostMemory(parts: {
   const putServer = (row: HostServer) => (row.deleted || row.host === null ? leave(row.uuid) : stand(toServer({ ...row, host: row.host })));
 
   /** What must be read again after these changes. */
-  const stale = (
-    changes: readonly Pick<Change, 'noun' | 'key' | 'what'>[],
-    known: (change: Pick<Change, 'noun' | 'key' | 'what'>) => boolean,
-  ) => {
+  const stale = (changes: readonly News[], known: (change: News) => boolean) => {
     const [hosts, servers] = [new Set<string>(), new Set<string>()];
     let groups = false;
+    const holders = new Set<string>();
     for (const change of changes) {
+      const at = change.noun === 'host' ? change.key : change.body?.host;
+      if (typeof at === 'string' && (change.body?.parts !== undefined || (byName.get(at)?.held.length ?? 0) > 0)) holders.add(at);
       if (change.noun === 'host' || change.noun === 'service') hosts.add(change.key);
       else if (change.noun === 'aggregate') groups = true;
       else if (change.noun === 'server' && !NO_NEWS.includes(change.what) && !known(change)) servers.add(change.key);
     }
-    return { hosts: [...hosts], servers: [...servers], groups };
+    return { hosts: [...hosts], servers: [...servers], groups, holders: [...holders] };
   };
-  const read = async ({ hosts, servers, groups }: ReturnType<typeof stale>) => {
+  const read = async ({ hosts, servers, groups, holders }: ReturnType<typeof stale>) => {
     const facts = await listHostFacts(db, hosts);
     // A host that is new here may be in aggregates already, and its servers may have been heard of before it.
     const fresh = facts.flatMap(({ host }) => (byName.has(host) ? [] : [host]));
@@ -170,10 +174,24 @@ export function createHostMemory(parts: {
       zones: groups ? await db.selectFrom('services').select(['host', 'zone']).where('binary', '=', COMPUTE_BINARY).execute() : [],
       rows: [...(await findHostServers(db, 'host', fresh)), ...(await findHostServers(db, 'uuid', servers))],
       groups: groups || fresh.length > 0 ? await listAggregateFacts(db) : null,
+      held: await readHeld([
+        ...holders.flatMap((name) => byName.get(name)?.facts.uuid ?? []),
+        ...facts.flatMap(({ host, uuid }) => (byName.has(host) ? [] : [uuid])),
+      ]),
     };
   };
-  const put = ({ facts, rows, groups, zones }: Awaited<ReturnType<typeof read>>) => {
+  const readHeld = async (providers: readonly string[]) => {
+    const held = await listPartClaims(db, providers);
+    return providers.map((provider) => ({ provider, held: held.get(provider) ?? [] }));
+  };
+  const hold = (found: Awaited<ReturnType<typeof readHeld>>) => {
+    if (found.length === 0) return;
+    const byProvider = new Map(columns.hosts.map((host) => [host.facts.uuid, host]));
+    for (const { provider, held } of found) byProvider.get(provider)?.hold(held);
+  };
+  const put = ({ facts, rows, groups, zones, held }: Awaited<ReturnType<typeof read>>) => {
     for (const one of facts) putHost(columns, byName, one, enforced);
+    hold(held);
     for (const row of rows) putServer(row);
     for (const { host, zone } of zones) byName.get(host)?.setZone(zone);
     if (groups) join(groups);
@@ -229,7 +247,9 @@ export function createHostMemory(parts: {
     },
     async refresh() {
       if (cursor < 0) return listAll();
-      // First what has no number yet: whatever gets one meanwhile is in the feed then.
+      // Cells and devices have versions of their own. They are read first: what is claimed meanwhile is another version then.
+      const now = await partVersions(db);
+      // Then what has no number yet: whatever gets one meanwhile is in the feed then.
       const news = await unnumberedChanges(db);
       await memory.follow();
       const known = await db.selectFrom('hypervisors').select(['host', 'uuid']).execute();
@@ -242,6 +262,8 @@ export function createHostMemory(parts: {
         if (!host || (name !== 'VCPU' && name !== 'MEMORY_MB' && name !== 'DISK_GB')) continue;
         setInventory(columns, host.index, name, capacityIn(enforced, name, { ...row, ratio: row.allocation_ratio }), row.used);
       }
+      hold(await readHeld([...now].flatMap(([provider, version]) => (versions.get(provider) === version ? [] : [provider]))));
+      versions = now;
       await dropKnown();
       // Placed and gone again before the feed told of either.
       for (const { noun, key, what } of news) if (noun === 'server' && (what === 'deleted' || what === 'build-failed')) forget(key);

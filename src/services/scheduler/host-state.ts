@@ -1,10 +1,10 @@
 import type { Micros } from '../../lib/clock.ts';
+import { fitNuma, workOn } from '../../model/numa/fit.ts';
+import type { GuestNuma, HostNuma, NumaLimits } from '../../model/numa/topology.ts';
+import { withGuest } from '../../model/numa/usage.ts';
+import { inOrder, type PciPool, takeDevices } from '../../model/pci/pools.ts';
+import { pythonInt } from '../../model/python.ts';
 import type { Candidate, HostInstance, HostView } from './host-view.ts';
-import { fitNuma, workOn } from './numa/fit.ts';
-import type { GuestNuma, HostNuma, NumaLimits } from './numa/topology.ts';
-import { withGuest } from './numa/usage.ts';
-import { inOrder, type PciPool, takeDevices } from './pci/pools.ts';
-import { pythonInt } from './python.ts';
 import type { Wish } from './wish.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -1,6 +1,6 @@
 import type { Micros } from '../../lib/clock.ts';
-import type { HostNuma } from './numa/topology.ts';
-import type { PciPool } from './pci/pools.ts';
+import type { HostNuma } from '../../model/numa/topology.ts';
+import type { PciPool } from '../../model/pci/pools.ts';
 
 /** A host as filters and weighers judge it: plain data, whether it stands in the live columns or in a file. Amounts carry their unit; ratios and
  *  overcommit are never in the free amounts.  Spec: Nova's HostState, whose names `nova-attributes.ts` gives. */

@@ -1,21 +1,19 @@
 import type { AggregateFacts } from '../../db/tables/compute/aggregate-facts.ts';
 import type { HostFacts } from '../../db/tables/compute/hosts.ts';
 import type { Micros } from '../../lib/clock.ts';
+import { type PartsHeld, type PartsLeft, partsLeft, takeParts } from '../../model/machine-parts.ts';
 import { touch } from './fast/host-changes.ts';
 import type { HostColumns } from './host-columns.ts';
 import type { HostInstance, HostView } from './host-view.ts';
 import { isBusy, type LiveServer } from './live-server.ts';
 import { type Metric, readMetrics } from './metrics.ts';
-import { fitNuma, workOn } from './numa/fit.ts';
-import { readHostNuma } from './numa/read.ts';
-import type { HostNuma } from './numa/topology.ts';
-import { withGuest } from './numa/usage.ts';
-import { inOrder, type PciPool, takeDevices } from './pci/pools.ts';
 
 const none: readonly never[] = [];
 const empty: Readonly<Record<string, never>> = {};
 const noServers: ReadonlyMap<string, LiveServer> = new Map();
-const noParts = { numa: readHostNuma(undefined), pciPools: null };
+const noParts: PartsLeft = { numa: null, pciPools: null };
+/** How a choice is counted in until its claim tells what it got. */
+const loosely = { cells: false, devices: false, pack: false };
 const oneCandidate = [{ mappings: {} }];
 
 /** What is reckoned out of facts and servers, until one of them changes. */
@@ -23,7 +21,7 @@ interface Reckoned {
   metrics?: readonly Metric[] | null;
   traits?: ReadonlySet<string>;
   instances?: ReadonlyMap<string, HostInstance>;
-  parts?: { readonly numa: HostNuma | null; readonly pciPools: readonly PciPool[] | null };
+  parts?: PartsLeft;
 }
 
 /** One host of the live cloud: its facts, its servers and aggregates, and its numbers read from the columns at its place when they are asked for. */
@@ -39,10 +37,11 @@ export class Host implements HostView {
   /** Chosen for this host, not yet seen in the database. */
   chosen: ReadonlyMap<string, LiveServer> = noServers;
   busy = 0;
+  /** Cells and devices that claims hold here. */
+  held: readonly PartsHeld[] = none;
   readonly #columns: HostColumns;
   /** Made when it is first needed: most hosts of a large cloud never need any. */
   #known: Reckoned | null = null;
-  #alsoTaken: ReadonlyMap<string, LiveServer> = noServers;
 
   constructor(columns: HostColumns, index: number, state: Pick<Host, 'facts' | 'disabled' | 'forcedDown' | 'lastSeenAt'>) {
     this.#columns = columns;
@@ -53,13 +52,13 @@ export class Host implements HostView {
     this.lastSeenAt = state.lastSeenAt;
   }
 
-  /** The same host in other columns, as if nothing were chosen for it; but cells and devices, which no claim caps, stay taken. */
+  /** The same host in other columns, as if nothing were chosen for it. */
   withoutChosen(columns: HostColumns): Host {
     const host = new Host(columns, this.index, this);
     host.aggregates = this.aggregates;
     host.servers = this.servers;
     host.busy = this.busy;
-    host.#alsoTaken = this.chosen;
+    host.held = this.held;
     return host;
   }
   /** Facts were written anew. */
@@ -99,6 +98,10 @@ export class Host implements HostView {
   join(aggregates: readonly AggregateFacts[]): void {
     this.aggregates = aggregates;
     touch(this.#columns.changes, this.index, 'facts');
+  }
+  hold(held: readonly PartsHeld[]): void {
+    this.held = held;
+    this.#serversChanged();
   }
   get #reckoned(): Reckoned {
     this.#known ??= {};
@@ -227,27 +230,23 @@ export class Host implements HostView {
     return this.facts.serviceCreatedAt ?? null;
   }
 
-  /** Memory cells and devices that are left: what the agent reports of its machine, less what the servers here take, each put as the filters would. */
+  /** Memory cells and devices that are left: what the agent reports of its machine, less what claims hold and choices will. */
   get #parts() {
     const { numa_topology: cells, pci_device_pools: pools } = this.facts.stats;
     if (!cells && !pools) return noParts; // most hosts report neither
-    this.#reckoned.parts ??= partsLeft(this.facts.stats, new Map([...this.servers, ...this.chosen, ...this.#alsoTaken]).values());
+    this.#reckoned.parts ??= this.#partsLeft();
     return this.#reckoned.parts;
   }
-}
-
-function partsLeft(stats: HostFacts['stats'], servers: Iterable<LiveServer>): NonNullable<Reckoned['parts']> {
-  let numa = readHostNuma(stats.numa_topology);
-  let pciPools = Array.isArray(stats.pci_device_pools) ? inOrder(stats.pci_device_pools as PciPool[]) : null; // as agents report it
-  if (!numa && !pciPools) return { numa, pciPools };
-  for (const { shape } of servers) {
-    const { pciRequests } = shape;
-    const wish = { limits: null, network: null, pciRequests, pciPools, mappings: {}, pack: false };
-    const placed = numa && shape.numa && fitNuma(numa, workOn(shape.numa), wish);
-    if (numa && pciPools && pciRequests)
-      pciPools = takeDevices(pciPools, pciRequests, {}, placed ? { cells: placed.cells, host: numa } : null) ?? pciPools;
-    else if (pciPools && pciRequests) pciPools = takeDevices(pciPools, pciRequests, {}, null) ?? pciPools;
-    if (numa && placed) numa = withGuest(numa, placed);
+  #partsLeft(): PartsLeft {
+    const { stats } = this.facts;
+    const held = [...this.held];
+    let left = partsLeft(stats, held);
+    for (const { parts } of this.chosen.values()) {
+      const taken = parts && takeParts(left, parts, null, loosely);
+      if (!taken) continue;
+      held.push(taken);
+      left = partsLeft(stats, held);
+    }
+    return left;
   }
-  return { numa, pciPools };
 }

@@ -1,24 +1,16 @@
 import type { HostServer } from '../../db/tables/compute/host-servers.ts';
+import { typedProperties } from '../../model/image-properties.ts';
+import type { PartsWish } from '../../model/machine-parts.ts';
 import type { HostInstance } from './host-view.ts';
-import { typedProperties } from './image-properties.ts';
-import { guestNumaOf } from './numa/constraints.ts';
-import type { GuestNuma } from './numa/topology.ts';
-import { type PciAlias, pciRequestsOf } from './pci/aliases.ts';
-import type { PciRequest } from './pci/pools.ts';
 import type { Wish } from './wish.ts';
 
-/** What a server takes of a host beyond amounts, read out of its flavor and image when somebody asks. */
-export interface Shape {
-  readonly imageProperties: Readonly<Record<string, unknown>> | null;
-  readonly numa: GuestNuma | null;
-  readonly pciRequests: readonly PciRequest[] | null;
-}
 /** A server on a host, or chosen for it. */
 export interface LiveServer extends HostInstance {
   readonly uuid: string;
   readonly host: string;
   readonly projectId: string | null;
-  readonly shape: Shape;
+  /** Cells and devices a choice asks for, while no claim tells what it got. */
+  readonly parts: PartsWish | null;
   vmState: string;
   taskState: string | null;
 }
@@ -29,18 +21,18 @@ export const isBusy = ({ vmState, taskState }: Pick<LiveServer, 'vmState' | 'tas
   vmState === 'building' || (taskState !== null && BUSY.has(taskState));
 
 const KEPT = 5000;
-/** Makes servers out of rows. Flavors and images are alike for many servers: each pair of them is read once. */
-export function serverReader(aliases: readonly PciAlias[]): (row: HostServer & { readonly host: string }) => LiveServer {
-  const shapes = new Map<string, Shape>();
+/** Makes servers out of rows. Images are alike for many servers: each is read once. */
+export function serverReader(): (row: HostServer & { readonly host: string }) => LiveServer {
+  const images = new Map<string, Image>();
   return (row) => {
-    const key = `${row.image ?? ''}\n${row.flavor}`;
-    let shape = shapes.get(key);
-    if (!shape) {
-      if (shapes.size >= KEPT) shapes.clear();
-      shape = new TextShape(row.flavor, row.image, aliases);
-      shapes.set(key, shape);
+    if (row.image === null) return new Standing(row, null, null);
+    let image = images.get(row.image);
+    if (!image) {
+      if (images.size >= KEPT) images.clear();
+      image = new Image(row.image);
+      images.set(row.image, image);
     }
-    return new Standing(row, shape);
+    return new Standing(row, image, null);
   };
 }
 
@@ -49,23 +41,26 @@ class Standing implements LiveServer {
   readonly host: string;
   readonly projectId: string | null;
   readonly flavorId: string;
-  readonly shape: Shape;
+  readonly parts: PartsWish | null;
   vmState: string;
   taskState: string | null;
+  readonly #image: Pick<HostInstance, 'imageProperties'> | null;
   constructor(
     row: Pick<HostServer, 'uuid' | 'projectId' | 'flavorId' | 'vmState' | 'taskState'> & { readonly host: string },
-    shape: Shape,
+    image: Pick<HostInstance, 'imageProperties'> | null,
+    parts: PartsWish | null,
   ) {
     this.uuid = row.uuid;
     this.host = row.host;
     this.projectId = row.projectId;
     this.flavorId = row.flavorId;
-    this.shape = shape;
+    this.#image = image;
+    this.parts = parts;
     this.vmState = row.vmState;
     this.taskState = row.taskState;
   }
   get imageProperties() {
-    return this.shape.imageProperties;
+    return this.#image?.imageProperties ?? null;
   }
 }
 
@@ -80,57 +75,28 @@ export const chosenServer = (wish: Wish, host: string): LiveServer =>
       vmState: 'building',
       taskState: 'scheduling',
     },
-    { imageProperties: wish.imageProperties, numa: wish.numa, pciRequests: wish.pciRequests },
+    { imageProperties: wish.imageProperties },
+    wish.numa || wish.pciRequests ? { numa: wish.numa, pciRequests: wish.pciRequests } : null,
   );
 
-class TextShape implements Shape {
-  readonly #flavor: string;
-  readonly #image: string | null;
-  readonly #aliases: readonly PciAlias[];
-  #read: Shape | undefined;
-  constructor(flavor: string, image: string | null, aliases: readonly PciAlias[]) {
-    this.#flavor = flavor;
-    this.#image = image;
-    this.#aliases = aliases;
+/** An image's properties, read out of its text when somebody asks. */
+class Image {
+  readonly #text: string;
+  #read: HostInstance['imageProperties'] | undefined;
+  constructor(text: string) {
+    this.#text = text;
   }
   get imageProperties() {
-    return this.#shape.imageProperties;
-  }
-  get numa() {
-    return this.#shape.numa;
-  }
-  get pciRequests() {
-    return this.#shape.pciRequests;
-  }
-  get #shape(): Shape {
-    this.#read ??= shapeOf(JSON.parse(this.#flavor), this.#image === null ? null : JSON.parse(this.#image), this.#aliases);
+    this.#read ??= propertiesOf(this.#text);
     return this.#read;
   }
 }
-
-interface FlavorText {
-  readonly vcpus: number;
-  readonly memoryMiB: number;
-  readonly extraSpecs?: Readonly<Record<string, string>>;
-}
-/** Null where a server that stands already asks for what nobody can read: it is there all the same. */
-function shapeOf(
-  flavor: FlavorText,
-  image: { readonly properties?: Readonly<Record<string, string>> } | null,
-  aliases: readonly PciAlias[],
-): Shape {
-  const lenient = <T>(read: () => T): T | null => {
-    try {
-      return read();
-    } catch {
-      return null;
-    }
-  };
-  const { vcpus, memoryMiB, extraSpecs = {} } = flavor;
-  const imageProperties = lenient(() => typedProperties(image?.properties ?? {})) ?? {};
-  return {
-    imageProperties: image && imageProperties,
-    numa: lenient(() => guestNumaOf({ vcpus, memoryMiB, extraSpecs, imageProperties })),
-    pciRequests: lenient(() => pciRequestsOf(extraSpecs, imageProperties.hw_pci_numa_affinity_policy, aliases)),
-  };
+/** None where a server that stands already was made of what nobody can read: it is there all the same. */
+function propertiesOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const image = JSON.parse(text) as { readonly properties?: Readonly<Record<string, string>> } | null;
+    return typedProperties(image?.properties ?? {});
+  } catch {
+    return {};
+  }
 }

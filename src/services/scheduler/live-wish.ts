@@ -1,8 +1,8 @@
 import type { HostRequest } from '../../bus/contracts/scheduler.ts';
 import { badWish } from '../../model/errors-scheduler.ts';
-import { typedProperties } from './image-properties.ts';
-import { guestNumaOf } from './numa/constraints.ts';
-import { type PciAlias, pciRequestsOf } from './pci/aliases.ts';
+import { typedProperties } from '../../model/image-properties.ts';
+import { guestNumaOf } from '../../model/numa/constraints.ts';
+import { type PciAlias, pciRequestsOf } from '../../model/pci/aliases.ts';
 import type { Wish } from './wish.ts';
 
 /** A request off the bus as filters read it. `groupHosts`: members of its group by host, choices not yet in the database included. Throws badWish when

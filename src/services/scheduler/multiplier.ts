@@ -1,6 +1,6 @@
+import { pythonFloat } from '../../model/python.ts';
 import { aggregateNumber } from './aggregates.ts';
 import type { HostView } from './host-view.ts';
-import { pythonFloat } from './python.ts';
 import type { Weighing } from './weigher.ts';
 
 /** The multiplier of one host. */

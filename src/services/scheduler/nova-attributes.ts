@@ -1,5 +1,5 @@
+import { PythonFloat, PythonObject } from '../../model/python.ts';
 import type { HostView } from './host-view.ts';
-import { PythonFloat, PythonObject } from './python.ts';
 
 const float = (value: number | null) => (value === null ? null : new PythonFloat(value));
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { enforcedClasses } from '../../model/legacy-claim.ts';
+import type { PciAlias } from '../../model/pci/aliases.ts';
 import type { ClaimClass } from '../../model/resources.ts';
 import type { Filter } from './filter.ts';
 import { defaultFilters, filters } from './filters/list.ts';
-import type { PciAlias } from './pci/aliases.ts';
 import { type PrefilterOptions, prefilterDefaults, prefiltersOf } from './prefilters.ts';
 import type { Weigher, Weighing } from './weigher.ts';
 import { type LeastCost, leastCostNames, leastCostWeigher } from './weighers/least-cost-weigher.ts';
@@ -64,6 +64,8 @@ export interface SchedulerOptions {
   /** Spec: [filter_scheduler] weight_classes. */
   readonly weightClasses: readonly string[];
   readonly availableWeighers: readonly Weigher[];
+  /** Where decisions leave what is needed to make them again after a restart; null: nowhere. */
+  readonly journalFile: string | null;
   /** Spec: scheduler_driver of older releases. */
   readonly driver: string;
   /** Spec: least_cost_functions of older releases: when there are any, they alone weigh. */
@@ -93,6 +95,7 @@ export const schedulerDefaults: Omit<SchedulerOptions, 'name' | 'host' | 'seed'>
   availableFilters: {},
   weightClasses: ['nova.scheduler.weights.all_weighers'],
   availableWeighers: [],
+  journalFile: null,
   driver: 'filter_scheduler',
   leastCost: [],
   filterOptions: {},
@@ -135,6 +138,8 @@ const drivers: Readonly<Record<string, 'filter' | 'chance'>> = {
   chance_scheduler: 'chance',
   ChanceScheduler: 'chance',
 };
+/** Whether the scheduler of this name asks filters. */
+export const filtersHosts = (driver: string): boolean => drivers[className(driver)] === 'filter';
 
 /** Throws for a part that nobody has, naming the option and those there are. */
 export function rulesOf(options: SchedulerOptions): Rules {

@@ -1,4 +1,4 @@
-import type { DecisionReasons } from '../../bus/contracts/scheduler.ts';
+import type { DecisionReasons, HostRequest } from '../../bus/contracts/scheduler.ts';
 import { CloudError } from '../../model/errors.ts';
 import { filterFailed } from '../../model/errors-conductor.ts';
 import { explain } from './explain.ts';
@@ -26,10 +26,7 @@ export function selectHosts(columns: HostColumns, rules: Rules, ask: LiveAsk, se
   let left: Host[] = [];
   for (const host of columns.hosts) if (passesStages(columns, host, request, simple)) left.push(host);
   const counts: DecisionReasons['filters'] = [{ name: 'Resources', before: columns.hosts.length, after: left.length, reasons: [] }];
-  // A forced host is taken as it is: no filter is asked, as in Nova; placement's answers count all the same.
-  // A server that stands somewhere and is moved by force asks for nothing but room.
-  const prefilters = isForced(request) && request.rebuild ? [] : rules.prefilters;
-  for (const filter of isForced(request) ? prefilters : [...prefilters, ...rules.filters]) {
+  for (const filter of filtersFor(rules, request)) {
     if (left.length === 0) break;
     const before = left.length;
     if (isAsked(filter, ask)) left = left.filter((host) => judged(filter, host, ask).ok);
@@ -42,6 +39,13 @@ export function selectHosts(columns: HostColumns, rules: Rules, ask: LiveAsk, se
     .slice(0, request.limit)
     .map((at) => ({ host: left[at]!, weight: weights[at]! }));
   return { hosts, reasons: { seen: columns.hosts.length, filters: counts, nearestMiss: null, smallestChange: null } };
+}
+
+/** The filters of a request, in order. A forced host is taken as it is, as in Nova, but for what the claim would refuse; placement's answers count all the
+ *  same. A server that stands somewhere and is moved by force asks for nothing but room. */
+export function filtersFor({ prefilters, filters }: Rules, request: HostRequest): readonly Filter[] {
+  if (!isForced(request)) return [...prefilters, ...filters];
+  return request.rebuild ? [] : [...prefilters, ...filters.filter((filter) => filter.alsoForced)];
 }
 
 /** One of so many best, drawn by the seed, goes first. */

@@ -14,9 +14,10 @@ import { openDecisionNews } from './decision-news.ts';
 import { choiceOfDriver } from './driver-choice.ts';
 import { explainTable } from './explain-table.ts';
 import { createFastPath } from './fast/fast-path.ts';
-import { keepJournal } from './fast/journal.ts';
+import { keepJournal, rewindKept } from './fast/journal.ts';
 import type { LiveAsk } from './filter.ts';
 import { createHostMemory } from './host-memory.ts';
+import { loadJournals, saveJournals } from './journal-file.ts';
 import { wishOf } from './live-wish.ts';
 import { rulesOf, type SchedulerOptions } from './options.ts';
 import { askPlugins, loadPlugins } from './plugins/load-plugins.ts';
@@ -43,6 +44,13 @@ export interface Scheduler {
 const noReasons: HostAnswer['reasons'] = { seen: 0, filters: [], nearestMiss: null, smallestChange: null };
 const POLL_MS = 1000;
 const SERVICES_MS = 5000;
+/** So many journals are kept beside the present one, or in a file. */
+const OLDER = 4;
+/** A small cloud's journal is also written while it runs, for the case that nobody says stop. */
+const SAVE_MS = 60_000;
+const SMALL = 500;
+/** Beyond this many hosts the file would be larger than it is worth. */
+const LARGE = 20_000;
 
 /** Starts a scheduler. Any number of them may answer; each follows the change feed with a cursor of its own and sees the others' claims by it. */
 export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> {
@@ -53,7 +61,7 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
   const { pciAliases: aliases } = options;
   const announcer = openAnnouncer(parts);
   const news = announcer && openDecisionNews({ db, clock, log, host: options.host, announcer });
-  const memory = createHostMemory({ db: db.read, clock, pendingMs: options.pendingMs, aliases, enforced: rules.enforced });
+  const memory = createHostMemory({ db: db.read, clock, pendingMs: options.pendingMs, enforced: rules.enforced });
   let seed = options.seed >>> 0;
   let following: Promise<void> | undefined;
   let refreshing: Promise<void> | undefined;
@@ -87,9 +95,23 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
     return { columns, size: columns.hosts.length, path, journal: keepJournal(columns, path.stateOf, rules.enforced) };
   };
   let fast = setOut();
+  /** Journals of other columns, the newest first: of those this process had before, and of its former self. */
+  const older = options.journalFile === null ? [] : loadJournals(options.journalFile);
+  let saved = 0;
+  let made = 0;
+  const save = async () => {
+    if (options.journalFile === null || made === saved || memory.columns.hosts.length > LARGE) return;
+    const now = made;
+    await saveJournals(options.journalFile, [fast.journal.kept(), ...older].slice(0, OLDER));
+    saved = now;
+  };
   /** The fast path and the journal of the present columns: new ones when these were replaced, or hosts came. */
   const present = () => {
-    if (fast.columns !== memory.columns || fast.size !== memory.columns.hosts.length) fast = setOut();
+    if (fast.columns !== memory.columns || fast.size !== memory.columns.hosts.length) {
+      older.unshift(fast.journal.kept());
+      older.length = Math.min(older.length, OLDER);
+      fast = setOut();
+    }
     return fast;
   };
   const askOf = (request: HostRequest, groupHosts: ReadonlyMap<string, number>, now: Micros): LiveAsk => ({
@@ -118,7 +140,8 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
       const { path, journal } = present();
       const choice = claimed ? selectHosts(columns, rules, ask, own) : path.select(rules, ask, own);
       journal.follow();
-      if (more.mark) journal.mark(own, ask.now, groupHosts, claimed ?? false);
+      if (more.mark) journal.mark(own, request.serverUuid, ask.now, groupHosts, claimed ?? false);
+      made++;
       return { choice, ask };
     }
   };
@@ -157,11 +180,15 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
   const explainDecision = (asked: Asked<'explainDecision'>) => {
     const nothing = { table: null, advice: null };
     if (asked.configHash !== rules.hash) return nothing;
-    const old = present().journal.rewind(asked.seed);
+    const { serverUuid } = asked.request;
+    let old = present().journal.rewind(asked.seed, serverUuid);
+    for (const one of older) old ??= rewindKept(one, asked.seed, serverUuid, rules.enforced);
     if (!old) return nothing;
     try {
       const ask = askOf(asked.request, old.mark.groupHosts, old.mark.now);
-      const { hosts } = selectHosts(old.columns, rules, ask, asked.seed);
+      const { hosts, reasons } = selectHosts(old.columns, rules, ask, asked.seed);
+      const counted = (list: typeof asked.filters) => JSON.stringify(list.map((one) => [one.name, one.before, one.after]));
+      if (counted(reasons.filters) !== counted(asked.filters)) return nothing;
       const plainly = (list: readonly { host: string; weight: number }[]) =>
         JSON.stringify(list.map((one) => [one.host, one.weight]).sort());
       if (plainly(hosts.map(({ host, weight }) => ({ host: host.host, weight: onWire(weight) }))) !== plainly(asked.chosen)) return nothing;
@@ -228,6 +255,15 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
     ),
     every(
       clock,
+      SAVE_MS,
+      end.signal,
+      async () => {
+        if (memory.columns.hosts.length <= SMALL) await save();
+      },
+      failed('the journal of decisions could not be written'),
+    ),
+    every(
+      clock,
       10_000,
       end.signal,
       () => bus.tell(conductorContract, 'reportService', { host: options.host, binary: 'nova-scheduler' }),
@@ -243,6 +279,7 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
       await Promise.all(loops);
       await last;
       await news?.stop();
+      await save().catch(failed('the journal of decisions could not be written'));
       await plugins.stop();
     },
   };

@@ -1,4 +1,4 @@
-import { pythonFloat } from './python.ts';
+import { pythonFloat } from '../../model/python.ts';
 
 /** A list of name=number; entries that are none are left out.  Spec: Nova's metrics.weight_setting and its like. */
 export function weightSettings(list: readonly string[]): [name: string, weight: number][] {

@@ -1,5 +1,5 @@
-import type { GuestNuma, NetworkWish } from './numa/topology.ts';
-import type { PciRequest } from './pci/pools.ts';
+import type { GuestNuma, NetworkWish } from '../../model/numa/topology.ts';
+import type { PciRequest } from '../../model/pci/pools.ts';
 
 /** What is asked of a host, as filters and weighers read it.  Spec: Nova's RequestSpec. */
 export interface Wish {

@@ -92,6 +92,8 @@ export interface KnownHost {
   readonly epoch: number;
   /** Token of the start that took the epoch. */
   readonly bootId: string | null;
+  /** What its agent told last of what its machine can. */
+  readonly traits: readonly string[];
   readonly lastSeenAt: Micros | null;
   readonly forcedDown: boolean;
 }
@@ -100,7 +102,7 @@ const knownHosts = (db: Query) =>
   db
     .selectFrom('hypervisors as h')
     .innerJoin('services as s', 's.id', 'h.service_id')
-    .select(['h.uuid', 'h.host', 'h.agent_epoch', 'h.stats', 's.last_seen_at', 's.forced_down']);
+    .select(['h.uuid', 'h.host', 'h.agent_epoch', 'h.stats', 'h.traits', 's.last_seen_at', 's.forced_down']);
 const hostByName = prepared((db, p: { host: string }) => knownHosts(db).where('h.host', '=', p.host));
 const hostByUuid = prepared((db, p: { uuid: string }) => knownHosts(db).where('h.uuid', '=', p.uuid));
 
@@ -114,6 +116,7 @@ export async function findHost(tx: Query, by: { host: string } | { uuid: string 
     host: row.host,
     epoch: row.agent_epoch,
     bootId: stats.bootId ?? null,
+    traits: JSON.parse(row.traits) as string[], // written by insertHost and its like
     lastSeenAt: row.last_seen_at,
     forcedDown: row.forced_down !== 0,
   };
@@ -174,7 +177,8 @@ export async function updateHost(
 /** Forgets a hypervisor whose name another machine takes over. Only for hosts without servers. */
 export async function removeHost(tx: Query, uuid: string): Promise<void> {
   await tx.deleteFrom('hypervisors').where('uuid', '=', uuid).execute();
-  await tx.deleteFrom('inventories').where('provider_uuid', '=', uuid).execute();
+  for (const table of ['inventories', 'part_claims', 'host_parts', 'provider_traits', 'provider_aggregates'] as const)
+    await tx.deleteFrom(table).where('provider_uuid', '=', uuid).execute();
   await tx.deleteFrom('resource_providers').where('uuid', '=', uuid).execute();
 }
 

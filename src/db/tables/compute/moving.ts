@@ -4,6 +4,7 @@ import type { Amounts } from '../../../model/resources.ts';
 import type { Flavor, Server } from '../../../model/server.ts';
 import type { EngineKind, Query } from '../../engine.ts';
 import { type Claim, claim, releaseClaim, usedOf } from '../placement/claims.ts';
+import { claimParts, handParts, type PartsAsk } from '../placement/parts.ts';
 import { writeChange } from './changes.ts';
 import { type GroupRule, joinGroupHost, leaveGroupHost, stayOnGroupHost } from './groups.ts';
 import type { ServerMigration } from './migrations.ts';
@@ -30,10 +31,17 @@ export async function reservePlace(
   enforced: Claim['enforced'] = null,
   /** What notifications say of it. */
   details: object = {},
+  asked: PartsAsk | null = null,
 ): Promise<boolean> {
   await handClaim(tx, server.uuid, migrationUuid, 'MIGRATION');
   const owner = { consumer: server.uuid, projectId: server.projectId, userId: server.userId };
   if ((await claim(tx, { ...owner, provider: place.provider, amounts, at, enforced })) !== null) {
+    await handClaim(tx, migrationUuid, server.uuid, 'INSTANCE');
+    return false;
+  }
+  const parts = asked ? await claimParts(tx, kind, server.uuid, place.provider, asked) : undefined;
+  if (parts === null) {
+    await releaseClaim(tx, server.uuid);
     await handClaim(tx, migrationUuid, server.uuid, 'INSTANCE');
     return false;
   }
@@ -48,7 +56,7 @@ export async function reservePlace(
       return false;
     }
   }
-  const body = { ...details, host: place.host, used: await usedOf(tx, place.provider) };
+  const body = { ...details, host: place.host, used: await usedOf(tx, place.provider), parts };
   await writeChange(tx, { noun: 'server', key: server.uuid, what: 'placed', projectId: server.projectId, body, at });
   return true;
 }
@@ -131,4 +139,5 @@ const holds = async (tx: Query, consumer: string) =>
 async function handClaim(tx: Query, from: string, to: string, type: 'INSTANCE' | 'MIGRATION'): Promise<void> {
   await tx.updateTable('consumers').set({ uuid: to, consumer_type: type }).where('uuid', '=', from).execute();
   await tx.updateTable('allocations').set({ consumer_uuid: to }).where('consumer_uuid', '=', from).execute();
+  await handParts(tx, from, to);
 }

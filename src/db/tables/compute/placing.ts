@@ -4,6 +4,7 @@ import type { Server, ServerFault } from '../../../model/server.ts';
 import type { EngineKind, Query } from '../../engine.ts';
 import { met, prepared } from '../../prepared.ts';
 import { type Claim, claim, releaseClaim, usedOf } from '../placement/claims.ts';
+import { claimParts, type PartsAsk } from '../placement/parts.ts';
 import { writeChange } from './changes.ts';
 import { type GroupRule, joinGroupHost, leaveGroupHost } from './groups.ts';
 import { giveBackQuota, shareOf } from './quotas.ts';
@@ -44,7 +45,7 @@ const moveIn = prepared((db, p: MoveIn) =>
 );
 
 /** Puts a server on a place that still takes it, and answers its new owner epoch; null when claim or group rule refuse, and then nothing is changed.
- *  Claim, group rule, row and change row, in this order everywhere, as part of the transaction that moves the server's job. Throws when the server is gone
+ *  Claim, cells and devices, group rule, row and change row, in this order everywhere, as part of the transaction that moves the server's job. Throws when the server is gone
  *  or stands somewhere already: the job that asks lost it. */
 export async function placeServer(
   tx: Query,
@@ -53,10 +54,15 @@ export async function placeServer(
   amounts: Amounts,
   group: GroupRule | undefined,
   place: Place,
-  set: { taskState: string | null; deadline: Micros; at: Micros; enforced?: Claim['enforced'] },
+  set: { taskState: string | null; deadline: Micros; at: Micros; enforced?: Claim['enforced']; parts?: PartsAsk | null },
 ): Promise<number | null> {
   const owner = { consumer: server.uuid, projectId: server.projectId, userId: server.userId };
   if ((await claim(tx, { ...owner, provider: place.provider, amounts, at: set.at, enforced: set.enforced ?? null })) !== null) return null;
+  const parts = set.parts ? await claimParts(tx, kind, server.uuid, place.provider, set.parts) : undefined;
+  if (parts === null) {
+    await releaseClaim(tx, server.uuid);
+    return null;
+  }
   if (group && !(await joinGroupHost(tx, kind, group, place.host))) {
     await releaseClaim(tx, server.uuid);
     return null;
@@ -66,7 +72,7 @@ export async function placeServer(
   const { taskState, deadline, at } = set;
   if (!met(await moveIn(tx, { taskState, deadline, at, host, node, epoch, uuid: server.uuid, before: server.epoch })))
     throw new Error(`server ${server.uuid} is gone or stands on a host already`);
-  const body = { host: place.host, epoch, taskState: set.taskState, used: await usedOf(tx, place.provider) };
+  const body = { host: place.host, epoch, taskState: set.taskState, used: await usedOf(tx, place.provider), parts };
   await writeChange(tx, { noun: 'server', key: server.uuid, what: 'placed', projectId: server.projectId, body, at: set.at });
   return epoch;
 }

@@ -2,6 +2,7 @@ import type { Micros } from '../../../lib/clock.ts';
 import { type Amounts, type ClaimClass, claimClasses } from '../../../model/resources.ts';
 import type { Query } from '../../engine.ts';
 import { insertRows, met, prepared } from '../../prepared.ts';
+import { releaseParts } from './parts.ts';
 import { touch, touchClaimed } from './touches.ts';
 
 export interface Claim {
@@ -91,12 +92,16 @@ export async function usedOf(tx: Query, provider: string): Promise<Record<string
 export async function releaseClaim(tx: Query, consumer: string): Promise<Record<string, number> | undefined> {
   // The consumer's row is deleted first: of two releases at once the later one waits for it and then finds no allocations.
   const gone = await tx.deleteFrom('consumers').where('uuid', '=', consumer).executeTakeFirst();
-  if (gone.numDeletedRows === 0n) return undefined;
+  if (gone.numDeletedRows === 0n) {
+    await releaseParts(tx, consumer); // the placement API may have taken the rest
+    return undefined;
+  }
   const held = await tx.selectFrom('allocations').selectAll().where('consumer_uuid', '=', consumer).execute();
   const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
   held.sort((a, b) => order(a.resource_class, b.resource_class) || order(a.provider_uuid, b.provider_uuid));
   for (const row of held) await giveBack(tx, row.provider_uuid, row.resource_class, row.used);
   await tx.deleteFrom('allocations').where('consumer_uuid', '=', consumer).execute();
+  await releaseParts(tx, consumer);
   for (const uuid of new Set(held.map((row) => row.provider_uuid))) await touch(tx, { uuid });
   const provider = held.at(-1)?.provider_uuid;
   return provider === undefined ? undefined : usedOf(tx, provider);

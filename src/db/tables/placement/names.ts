@@ -1,4 +1,5 @@
 import type { Micros } from '../../../lib/clock.ts';
+import { isCustomTrait, isStandardTrait } from '../../../model/placement-names.ts';
 import type { EngineKind, Query } from '../../engine.ts';
 import { insertIgnore } from '../../statements.ts';
 import { touch, touchTree } from './touches.ts';
@@ -76,6 +77,29 @@ export async function replaceTraits(tx: Query, kind: EngineKind, provider: strin
   if (lost.length > 0) await tx.deleteFrom('provider_traits').where('provider_uuid', '=', provider).where('trait', 'in', lost).execute();
   for (const trait of fresh)
     await insertIgnore(tx, kind, 'provider_traits', { provider_uuid: provider, trait }, ['provider_uuid', 'trait']);
+  await touchTree(tx);
+  return true;
+}
+/** Brings those of a provider's traits that its agent tells to what it tells now; others stay. Custom ones are made where they are not there. False when
+ *  they were so already. */
+export async function followTraits(
+  tx: Query,
+  kind: EngineKind,
+  provider: string,
+  told: { readonly before: readonly string[]; readonly now: readonly string[]; readonly at: Micros },
+): Promise<boolean> {
+  const has = new Set(await listTraitsOf(tx, provider));
+  const now = new Set(told.now.filter((name) => isStandardTrait(name) || isCustomTrait(name)));
+  const lost = told.before.filter((name) => has.has(name) && !now.has(name));
+  const fresh = [...now].filter((name) => !has.has(name));
+  if (lost.length + fresh.length === 0) return false;
+  for (const name of fresh) if (!isStandardTrait(name)) await insertName(tx, kind, 'traits', name, told.at);
+  if (lost.length > 0) await tx.deleteFrom('provider_traits').where('provider_uuid', '=', provider).where('trait', 'in', lost).execute();
+  if (fresh.length > 0)
+    await tx
+      .insertInto('provider_traits')
+      .values(fresh.map((trait) => ({ provider_uuid: provider, trait })))
+      .execute();
   await touchTree(tx);
   return true;
 }

@@ -67,7 +67,22 @@ export interface PlacementMarksTable {
   version: number;
 }
 
+/** Cells and devices a consumer holds of its host. */
+export interface PartClaimsTable {
+  consumer_uuid: string;
+  provider_uuid: string;
+  /** JSON of PartsHeld. */
+  held: string;
+}
+/** Hosts of which cells or devices were ever claimed. `version` rises with each claim and release of any: claims of one host follow each other here. */
+export interface HostPartsTable {
+  provider_uuid: string;
+  version: number;
+}
+
 export interface PlacementTables {
+  part_claims: PartClaimsTable;
+  host_parts: HostPartsTable;
   traits: TraitsTable;
   resource_classes: ResourceClassesTable;
   provider_traits: ProviderTraitsTable;

@@ -41,7 +41,13 @@ export const adviceView = (advice: Advice) => ({
   text: advice.text,
   request: advice.request,
   host: advice.host,
-  add_host: advice.add && { amounts: advice.add.amounts, availability_zone: advice.add.zone },
+  add_host: advice.add && {
+    amounts: advice.add.amounts,
+    availability_zone: advice.add.zone,
+    traits: advice.add.traits,
+    aggregate_metadata: advice.add.aggregate,
+    isolated: advice.add.isolated,
+  },
 });
 export const trialView = (hosts: readonly { host: string; node: string; weight: number }[], reasons: DecisionReasons) => ({
   host: hosts[0]?.host ?? null,

@@ -9,9 +9,17 @@ export interface Candidate {
   readonly mappings: readonly (readonly [suffix: string, nodes: readonly Node[]])[];
 }
 
+/** How candidates are looked for.  Spec: max_allocation_candidates, allocation_candidates_generation_strategy. */
+export interface Generation {
+  /** No more than these; null: all there are. */
+  readonly max: number | null;
+  /** One of each tree in turn, instead of all of one tree before the next. */
+  readonly breadthFirst: boolean;
+}
+
 /** Ways to serve a wish, at most `limit` of them. Pure. `useTrees` false: as versions see it that know no trees, of each tree one provider at most.
  *  Combinations that cannot be are cut off at their beginning, so that wide trees cost what they yield.  Spec: placement api-ref, "List allocation candidates". */
-export function findCandidates(trees: Trees, wish: CandidateWish, useTrees: boolean): Candidate[] {
+export function findCandidates(trees: Trees, wish: CandidateWish, useTrees: boolean, how: Generation = allDeep): Candidate[] {
   const { root } = wish;
   const anchors = root
     ? new Set(
@@ -24,8 +32,8 @@ export function findCandidates(trees: Trees, wish: CandidateWish, useTrees: bool
   // Where nothing is lent, one answer cannot come twice.
   const seen = trees.sharing.size > 0 ? new Set<string>() : undefined;
   const found: Candidate[] = [];
-  const limit = wish.limit ?? Number.POSITIVE_INFINITY;
-  for (const servings of ways(trees, wish, anchors)) {
+  const limit = Math.min(wish.limit ?? Number.POSITIVE_INFINITY, how.max ?? Number.POSITIVE_INFINITY);
+  for (const servings of how.breadthFirst ? inTurn(waysByAnchor(trees, wish, anchors)) : ways(trees, wish, anchors)) {
     if (!wish.sameSubtrees.every((suffixes) => shareSubtree(servings, suffixes))) continue;
     const candidate = join(servings);
     if (!useTrees && trees.nested && !onePerTree(candidate)) continue;
@@ -40,6 +48,8 @@ export function findCandidates(trees: Trees, wish: CandidateWish, useTrees: bool
   return found;
 }
 
+const allDeep: Generation = { max: null, breadthFirst: false };
+
 /** A serving of each group with a common anchor, in every way that fits. */
 function* ways(trees: Trees, wish: CandidateWish, anchors: Anchors): Generator<readonly Serving[]> {
   const [only] = wish.groups;
@@ -47,6 +57,11 @@ function* ways(trees: Trees, wish: CandidateWish, anchors: Anchors): Generator<r
     for (const [, serving] of serveOneByOne(trees, only, anchors)) yield [serving];
     return;
   }
+  for (const some of waysByAnchor(trees, wish, anchors)) yield* some;
+}
+
+/** The same for each anchor apart. */
+function* waysByAnchor(trees: Trees, wish: CandidateWish, anchors: Anchors): Generator<Iterable<readonly Serving[]>> {
   const served: Map<Node, Iterable<Serving>>[] = [];
   for (const group of wish.groups) {
     const found = serve(trees, group, anchors);
@@ -56,7 +71,22 @@ function* ways(trees: Trees, wish: CandidateWish, anchors: Anchors): Generator<r
   const [first, ...others] = served;
   for (const [anchor, servings] of first ?? []) {
     if (!others.every((other) => other.has(anchor))) continue;
-    yield* product([servings, ...others.map((other) => other.get(anchor) ?? [])], (begin) => !fits(begin, wish));
+    yield product([servings, ...others.map((other) => other.get(anchor) ?? [])], (begin) => !fits(begin, wish));
+  }
+}
+
+/** The first of each, then the second of each, and so on. */
+function* inTurn<T>(lists: Iterable<Iterable<T>>): Generator<T> {
+  let going = Array.from(lists, (list) => list[Symbol.iterator]());
+  while (going.length > 0) {
+    const left: typeof going = [];
+    for (const one of going) {
+      const { done, value } = one.next();
+      if (done) continue;
+      yield value;
+      left.push(one);
+    }
+    going = left;
   }
 }
 

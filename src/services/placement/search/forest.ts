@@ -2,6 +2,7 @@ import type { Database } from '../../../db/engine.ts';
 import {
   type ForestMark,
   type ForestProvider,
+  type ForestRows,
   readForest,
   readForestMark,
   readSome,
@@ -10,7 +11,7 @@ import {
 } from '../../../db/tables/placement/forest.ts';
 import { type Provider, toProvider } from '../../../db/tables/placement/providers.ts';
 import type { InventoriesTable } from '../../../db/tables/placement/tables.ts';
-import { SHARES, sortTraits } from '../standard-names.ts';
+import { SHARES, sortTraits } from '../../../model/placement-names.ts';
 
 /** What is left of one resource class at a provider. */
 export interface Stock {
@@ -96,8 +97,10 @@ function grouped<T extends { provider_uuid: string }>(rows: readonly T[]): Map<s
 }
 const stocksOf = (rows: readonly InventoriesTable[] = []) => new Map(rows.map((row) => [row.resource_class, stockOf(row)]));
 
-async function load(db: Database): Promise<Trees> {
-  const rows = await readForest(db.read);
+const load = async (db: Database): Promise<Trees> => plant(await readForest(db.read));
+
+/** The trees that rows make, providers in their order. */
+export function plant(rows: ForestRows): Trees {
   const [inventories, traits, aggregates] = [grouped(rows.inventories), grouped(rows.traits), grouped(rows.aggregates)];
   const byUuid = new Map<string, Node>();
   const make = (row: ForestProvider): Node => {

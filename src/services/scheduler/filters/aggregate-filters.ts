@@ -1,7 +1,7 @@
+import { pythonText } from '../../../model/python.ts';
 import { aggregateMetadata, aggregateValues } from '../aggregates.ts';
 import { matchesSpec } from '../extra-specs-match.ts';
 import { type Filter, no, ok } from '../filter.ts';
-import { pythonText } from '../python.ts';
 
 const SCOPE = 'aggregate_instance_extra_specs';
 

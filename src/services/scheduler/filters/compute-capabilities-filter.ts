@@ -1,8 +1,8 @@
+import { PythonFloat, PythonObject, parseJson, pythonText } from '../../../model/python.ts';
 import { matchesSpec } from '../extra-specs-match.ts';
 import { type Filter, no, ok } from '../filter.ts';
 import type { HostView } from '../host-view.ts';
 import { attributeOf, hasAttribute } from '../nova-attributes.ts';
-import { PythonFloat, PythonObject, parseJson, pythonText } from '../python.ts';
 
 /** Extra specs that speak of the host itself: `capabilities:...`, and plain keys that name something a host has. Others are not for this filter.
  *  Spec: Nova's ComputeCapabilitiesFilter; plain keys of other meanings are ignored, `capabilities:` ones must exist. */

@@ -1,7 +1,7 @@
+import { compareText, PythonFloat, PythonObject, parseJson } from '../../../model/python.ts';
 import { type Filter, no, ok } from '../filter.ts';
 import type { HostView } from '../host-view.ts';
 import { attributeOf } from '../nova-attributes.ts';
-import { compareText, PythonFloat, PythonObject, parseJson } from '../python.ts';
 import { hintOf } from '../wish.ts';
 
 /** The hint `query`: a condition on the host's attributes in JSON. Throws for what is no condition.  Spec: Nova's JsonFilter; arguments that are

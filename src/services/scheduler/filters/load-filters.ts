@@ -1,6 +1,6 @@
+import { pythonInt } from '../../../model/python.ts';
 import { aggregateNumber } from '../aggregates.ts';
 import { type Filter, no, ok } from '../filter.ts';
-import { pythonInt } from '../python.ts';
 
 const busy = no('the host builds or moves as many servers as it may');
 const full = no('the host has as many servers as it may');

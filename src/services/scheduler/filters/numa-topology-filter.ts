@@ -1,12 +1,13 @@
+import { fitNuma, workOn } from '../../../model/numa/fit.ts';
+import { hasThreads } from '../../../model/numa/topology.ts';
 import { type Filter, no, ok } from '../filter.ts';
 import { known } from '../host-view.ts';
-import { fitNuma, workOn } from '../numa/fit.ts';
-import { hasThreads } from '../numa/topology.ts';
 
 /** Whether the memory cells the server asks for can stand on cells of the host, with their CPUs, pages, devices and networks.
  *  Spec: Nova's NUMATopologyFilter. */
 export const NUMATopologyFilter: Filter = {
   name: 'NUMATopologyFilter',
+  alsoForced: true,
   judge(host, { wish, options }) {
     const { numa, extraSpecs, imageProperties } = wish;
     const wants = (name: string, word: string) => extraSpecs?.[`hw:${name}`] === word || imageProperties[`hw_${name}`] === word;

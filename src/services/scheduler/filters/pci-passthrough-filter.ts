@@ -1,9 +1,10 @@
+import { supportsRequests } from '../../../model/pci/pools.ts';
 import { type Filter, no, ok } from '../filter.ts';
-import { supportsRequests } from '../pci/pools.ts';
 
 /** Hosts with the devices that are asked for.  Spec: Nova's PciPassthroughFilter. */
 export const PciPassthroughFilter: Filter = {
   name: 'PciPassthroughFilter',
+  alsoForced: true,
   concerns: ({ wish }) => Boolean(wish.pciRequests?.length),
   judge(host, { wish: { pciRequests } }) {
     const { pciPools } = host;

@@ -1,7 +1,7 @@
+import { pythonFloat } from '../../../model/python.ts';
 import { aggregateNumber } from '../aggregates.ts';
 import { type Ask, type Filter, no, ok, type Verdict } from '../filter.ts';
 import { type HostView, known } from '../host-view.ts';
-import { pythonFloat } from '../python.ts';
 
 /** Filters of older releases that reckon with legacy ratios themselves. A server may overcommit a host against others, never against itself. */
 

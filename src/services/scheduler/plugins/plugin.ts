@@ -104,6 +104,7 @@ export async function loadPlugin(path: string, { clock, timeoutMs }: PluginParts
     },
     filter: {
       name: facts.name,
+      outside: true,
       ...(facts.oncePerRequest ? { oncePerRequest: true as const } : {}),
       ...(facts.runOnRebuild ? { runOnRebuild: true as const } : {}),
       judge(host, ask) {

@@ -1,4 +1,4 @@
-import { pythonText } from '../python.ts';
+import { pythonText } from '../../../model/python.ts';
 import type { Weigher } from '../weigher.ts';
 import { weightSettings } from '../weight-settings.ts';
 

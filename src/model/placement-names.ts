@@ -86,6 +86,7 @@ const classes: ReadonlySet<string> = new Set(standardClasses);
 const traits: ReadonlySet<string> = new Set(standardTraits);
 export const isStandardClass = (name: string) => classes.has(name);
 export const isStandardTrait = (name: string) => traits.has(name);
+export const isCustomTrait = (name: string) => /^CUSTOM_[A-Z0-9_]{1,248}$/.test(name);
 export const SHARES = 'MISC_SHARES_VIA_AGGREGATE';
 
 /** Standard traits first, then custom ones, each by name: the order of every list of traits. */

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { PciRequest } from './pools.ts';
 
 /** Devices by the name a flavor asks for them: extra spec `pci_passthrough:alias` = "gpu:2,nic:1".  Spec: [pci] alias. */
@@ -49,6 +48,6 @@ export function pciRequestsOf(
     const alias = aliases.find((one) => one.name === name.trim());
     if (!alias) throw new Error(`the PCI alias ${name} is not defined`);
     if (!/^\d+$/.test(number.trim())) throw new Error(`pci_passthrough:alias ${part} names no count`);
-    return { count: Number(number), spec: alias.specs, alias: alias.name, numaPolicy: policy ?? alias.numaPolicy, requestId: randomUUID() };
+    return { count: Number(number), spec: alias.specs, alias: alias.name, numaPolicy: policy ?? alias.numaPolicy, requestId: null };
   });
 }
