@@ -245,7 +245,11 @@ export function volumeClient(service: Neighbour | null): VolumeClient {
     async connect(id, connector) {
       const { attachment } = await ask('PUT', at('attachments', id), { attachment: { connector } });
       const { driver_volume_type, ...data } = ((attachment as Json | undefined)?.connection_info ?? {}) as Json;
-      return { driver_volume_type: String(driver_volume_type ?? ''), data };
+      // Whether others write to it too is said of the volume, not of its attachment; hypervisors need to know.
+      const volumeId = textOf((attachment ?? {}) as Json, 'volume_id');
+      const { volume } = volumeId === null ? {} : await ask('GET', at('volumes', volumeId));
+      const shared = (volume as Json | undefined)?.multiattach === true;
+      return { driver_volume_type: String(driver_volume_type ?? ''), data, ...(shared ? { multiattach: true } : {}) };
     },
     complete: async (id) => void (await ask('POST', at('attachments', id, '/action'), { 'os-complete': {} })),
     release: async (id) => gone(ask('DELETE', at('attachments', id))),

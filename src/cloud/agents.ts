@@ -10,6 +10,7 @@ import { cpuMonitor, hostAttributes, monitorsCpu } from './host-reports.ts';
 import { openDriver } from './hypervisor.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Settings } from './options.ts';
+import { agentOptions } from './part-options.ts';
 
 /** Starts one host: its driver, and the agent that owns it. Throws when the state dir is in use or the hypervisor cannot start. */
 export async function startHost(options: {
@@ -48,11 +49,10 @@ export async function startHost(options: {
     options: {
       ...agentDefaults,
       host,
-      hostIp: settings.myIp,
+      ...agentOptions(settings),
       stateDir,
       attributes: hostAttributes(settings.hostAttributes),
       concurrency,
-      reportMs: settings.reportInterval * 1000,
       volumeUsageMs: settings.volumeUsageInterval * 1000,
       durable: kind !== 'fake',
     },

@@ -3,6 +3,7 @@ import type { Driver } from '../hypervisors/driver.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Settings } from './options.ts';
+import { moveOptions } from './part-options.ts';
 import { aptLine, guestPrograms, missingPrograms } from './system-programs.ts';
 
 export type HypervisorWish = 'auto' | 'qemu' | 'libvirt' | 'fake';
@@ -44,5 +45,12 @@ export async function openDriver(
     const size = { vcpus: settings.fakeVcpus, memoryMiB: settings.fakeMemory, diskGiB: settings.fakeDisk };
     return (await import('../hypervisors/fake/fake-driver.ts')).createFakeDriver({ hostname: host, stateDir, clock, ...size });
   }
-  return (await import('../hypervisors/qemu/qemu-driver.ts')).createQemuDriver({ hostname: host, stateDir, clock, log });
+  return (await import('../hypervisors/qemu/qemu-driver.ts')).createQemuDriver({
+    hostname: host,
+    stateDir,
+    clock,
+    log,
+    ...moveOptions(settings),
+    ...(settings.instancesPath ? { disksFolder: settings.instancesPath } : {}),
+  });
 }

@@ -5,6 +5,7 @@ import { readAuditUnit } from '../model/audit-period.ts';
 import { enforcedClasses, legacyRatios } from '../model/legacy-claim.ts';
 import type { PartsRule } from '../model/machine-parts.ts';
 import { readAliases } from '../model/pci/aliases.ts';
+import { type AgentOptions, agentDefaults, runningDeletedActions } from '../services/compute-agent/parts.ts';
 import { type ConductorOptions, conductorDefaults } from '../services/conductor/parts.ts';
 import { filtersHosts, type SchedulerOptions, schedulerDefaults } from '../services/scheduler/options.ts';
 import type { Settings } from './options.ts';
@@ -57,6 +58,68 @@ function ratiosOf(settings: Settings, given: ReadonlySet<keyof Settings>): Condu
     vcpu: given.has('cpuRatio') ? usual.vcpu : legacyRatios.vcpu,
     memory: given.has('ramRatio') ? usual.memory : legacyRatios.memory,
     disk: given.has('diskRatio') ? usual.disk : legacyRatios.disk,
+  };
+}
+
+const MINUTE_MS = 60_000;
+/** Timers hold no more. */
+const LONGEST_MS = 2 ** 31 - 1;
+/** Nova's way to say how often: 0 is a usual interval, less is never (0 here). */
+const interval = (seconds: number, usualMs: number) => (seconds < 0 ? 0 : seconds === 0 ? usualMs : Math.min(seconds * 1000, LONGEST_MS));
+
+/** What an agent takes from the config. Throws for an option whose value is none. */
+export function agentOptions(
+  settings: Settings,
+): Pick<
+  AgentOptions,
+  'hostIp' | 'liveMigrations' | 'reportMs' | 'inventoryMs' | 'syncMs' | 'resumeGuests' | 'runningDeleted' | 'imageCache'
+> {
+  const action = runningDeletedActions.find((one) => one === settings.runningDeletedAction);
+  if (!action)
+    throw new Error(
+      `[DEFAULT] running_deleted_instance_action = ${settings.runningDeletedAction} is none of ${runningDeletedActions.join(', ')}`,
+    );
+  return {
+    hostIp: settings.myIp,
+    liveMigrations: settings.maxLiveMigrations,
+    reportMs: settings.reportInterval * 1000,
+    inventoryMs: interval(settings.resourcesInterval, agentDefaults.inventoryMs),
+    syncMs: interval(settings.syncPowerStateInterval, agentDefaults.syncMs),
+    resumeGuests: settings.resumeGuests,
+    runningDeleted: {
+      action,
+      timeoutMs: settings.runningDeletedTimeout * 1000,
+      pollMs: interval(settings.runningDeletedInterval, MINUTE_MS),
+    },
+    imageCache: {
+      everyMs: interval(settings.imageCacheInterval, MINUTE_MS),
+      removeUnused: settings.imageCacheRemove,
+      minimumAgeMs: Math.max(MINUTE_MS, settings.imageCacheAge * 1000), // one that was just fetched is about to be used
+      limitBytes: settings.imageCacheLimit * 1024 ** 2,
+    },
+  };
+}
+
+/** How guests move between hosts. Throws for an option whose value is none. */
+export function moveOptions(settings: Settings) {
+  const { migrationAddress, migrationPorts, migrationTimeoutAction } = settings;
+  const [first = Number.NaN, last = first] = migrationPorts
+    .split('-')
+    .map((word) => (/^\s*\d{1,5}\s*$/.test(word) ? Number(word) : Number.NaN));
+  if (!(first >= 0 && first <= last && last < 65_536))
+    throw new Error(`[kilonova] migration_ports = ${migrationPorts} is neither a port nor a range such as 49152-49215`);
+  if (migrationTimeoutAction !== 'abort' && migrationTimeoutAction !== 'force_complete')
+    throw new Error(`[libvirt] live_migration_timeout_action = ${migrationTimeoutAction} is neither abort nor force_complete`);
+  const tcp = migrationAddress ? { moves: { host: migrationAddress, firstPort: first, lastPort: last } } : {};
+  return {
+    ...tcp,
+    liveMoves: {
+      downtimeMs: settings.migrationDowntime,
+      bytesPerSecond: settings.migrationBandwidth * 1024 ** 2,
+      secondsPerGiB: settings.migrationTimeout,
+      whenLate: migrationTimeoutAction === 'abort' ? ('abort' as const) : ('force' as const),
+      postCopy: settings.migrationPostCopy,
+    },
   };
 }
 

@@ -18,6 +18,8 @@ export interface Driver {
   /** Brings an image into the cache, checked against its checksum; `open` is called only when it is not there yet.
    *  Throws imageCorrupt, noDiskSpace. */
   fetchImage(image: ImageRef, open: () => Promise<Readable>, signal: AbortSignal): Promise<ImageFetch>;
+  /** Looks through the cached images: what no guest stands on may go, by these rules. Safe beside everything else. */
+  tidyCache(rules: CacheRules): Promise<CacheReport>;
   /** Makes the guest's disks (overlay over the cached base; plain copy for raw backends). */
   createDisks(guest: GuestSpec): Promise<void>;
   /** Starts the guest; its disks exist. Running when it resolves. */
@@ -135,6 +137,23 @@ export interface ImageFetch {
   /** Whether the cache had it already. */
   readonly cached: boolean;
   readonly ms: number;
+}
+
+export interface CacheRules {
+  /** Images unused for so long go. */
+  readonly removeUnused: boolean;
+  readonly minimumAgeMs: number;
+  /** While the images take more, unused ones go too that are younger, the longest unused first; 0: no limit. */
+  readonly limitBytes: number;
+}
+export interface CacheReport {
+  /** What is kept, and how much of it guests stand on. */
+  readonly images: number;
+  readonly bytes: number;
+  readonly inUse: number;
+  /** Names of what went, and the bytes they had. */
+  readonly removed: readonly string[];
+  readonly freedBytes: number;
 }
 
 /** One network card: what its port says, and nothing the guest may not know. */

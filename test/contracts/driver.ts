@@ -183,6 +183,22 @@ export function driverContract(name: string, make: () => Promise<DriverUnderTest
       assert.equal(opened, 1);
     });
 
+    promise('an image that no guest stands on goes from the cache when it is old enough; one in use never', async (t) => {
+      const now = { removeUnused: true, minimumAgeMs: 0, limitBytes: 0 };
+      const guest = await built(t);
+      const other = testImage(Buffer.alloc(512, 'unused'));
+      await fetch(t, other);
+      assert.deepEqual((await t.driver.tidyCache({ ...now, minimumAgeMs: 3_600_000 })).removed, []);
+      assert.deepEqual((await t.driver.tidyCache({ ...now, removeUnused: false })).removed, []);
+      const { removed, images, inUse } = await t.driver.tidyCache(now);
+      assert.deepEqual([removed.length, images, inUse], [1, 1, 1]);
+      await t.driver.powerOff(guest.uuid, 0);
+      assert.deepEqual((await t.driver.tidyCache(now)).removed, []);
+      assert.deepEqual([(await fetch(t, other)).cached, (await fetch(t, t.image)).cached], [false, true]);
+      await t.driver.removeDisks(guest.uuid);
+      assert.deepEqual((await t.driver.tidyCache(now)).images, 0);
+    });
+
     promise('a corrupt image is refused and leaves nothing: other bytes, too few, too many', async (t) => {
       const before = await t.files();
       const other = Buffer.from(t.image.bytes);

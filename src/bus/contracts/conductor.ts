@@ -31,8 +31,10 @@ export const Owned = Type.Object({
 });
 export type Owned = Static<typeof Owned>;
 
-/** The guests an agent keeps records of; the answer names those whose servers are deleted for good. */
+/** The guests an agent knows of; the answer names those whose servers are deleted for good, and since when. */
 const known = Type.Array(Uuid);
+const Gone = Type.Object({ uuid: Uuid, at: Micros });
+export type Gone = Static<typeof Gone>;
 
 /** What an agent has to say of one guest; kept in its journal and repeated until the answer says it was recorded. */
 export const AgentReport = Type.Object({
@@ -71,7 +73,7 @@ export const conductorContract = {
         ratios: Type.Object({ vcpu: Type.Number(), memory: Type.Number(), disk: Type.Number() }),
         reserved: Type.Object({ vcpu: Type.Integer(), memoryMiB: Type.Integer(), diskGiB: Type.Integer() }),
         owned: Type.Array(Owned),
-        deleted: Type.Array(Uuid),
+        deleted: Type.Array(Gone),
         /** Servers on a move from or to this host: what is here of them stays. */
         held: Type.Array(Uuid),
       }),
@@ -79,7 +81,7 @@ export const conductorContract = {
     /** What stands on this host. Throws staleAgent. */
     listOwned: ask(
       Type.Object({ ...sender, known }),
-      Type.Object({ owned: Type.Array(Owned), deleted: Type.Array(Uuid), held: Type.Array(Uuid) }),
+      Type.Object({ owned: Type.Array(Owned), deleted: Type.Array(Gone), held: Type.Array(Uuid) }),
     ),
     /** "I live", with the inventory when it changed. */
     reportHost: tell(Type.Object({ ...sender, at: Micros, report: nullable(HypervisorReportShape) })),

@@ -25,6 +25,7 @@ type FakeDeeds = Omit<
   | 'close'
   | 'inventory'
   | 'fetchImage'
+  | 'tidyCache'
   | 'createDisks'
   | 'spawn'
   | 'destroy'

@@ -161,6 +161,19 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
       );
       return { cached, ms: Math.round((clock.now() - began) / 1000) };
     },
+    // Nothing lies anywhere, so images have neither size nor age here.
+    async tidyCache({ removeUnused, minimumAgeMs }) {
+      const keys = (spec: GuestSpec) =>
+        [spec.image, spec.kernel, spec.ramdisk].flatMap((image) => (image ? [`${image.id} ${image.hashValue}`] : []));
+      const used = new Set([...state.guests.values()].flatMap((guest) => keys(guest.spec)));
+      const removed = removeUnused && minimumAgeMs === 0 ? [...state.images].filter((key) => !used.has(key)) : [];
+      for (const key of removed) {
+        state.images.delete(key);
+        journal.write({ imageGone: key });
+      }
+      const inUse = [...state.images].filter((key) => used.has(key)).length;
+      return { images: state.images.size, bytes: 0, inUse, removed, freedBytes: 0 };
+    },
     createDisks: (spec) =>
       onGuest('createDisks', spec.uuid, spec, () => {
         const old = state.guests.get(spec.uuid);

@@ -15,7 +15,7 @@ export interface FakeState {
   readonly guests: Map<string, FakeGuest>;
   readonly images: Set<string>;
 }
-type Line = { guest: FakeGuest } | { gone: string } | { image: string };
+type Line = { guest: FakeGuest } | { gone: string } | { image: string } | { imageGone: string };
 
 export interface FakeJournal {
   /** Everything that was written, and a compact file to go on with. */
@@ -27,6 +27,7 @@ export interface FakeJournal {
 const apply = (state: FakeState, line: Line) => {
   if ('guest' in line) state.guests.set(line.guest.spec.uuid, line.guest);
   else if ('gone' in line) state.guests.delete(line.gone);
+  else if ('imageGone' in line) state.images.delete(line.imageGone);
   else state.images.add(line.image);
 };
 

@@ -5,8 +5,9 @@ import { pipeline } from 'node:stream/promises';
 import { isUuid } from '../../lib/ids.ts';
 import { guestNotFound, hypervisorFailed, imageUnusable } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestSpec, MoveOffer } from '../driver.ts';
+import { leaveProbe, removeProbe, seesProbe, takeStake } from './disk-stakes.ts';
 import { disksOf, type GuestDisk } from './disks.ts';
-import { type GuestPaths, guestPaths, instancesFolder } from './guest-paths.ts';
+import { disksAreApart, type GuestPaths, guestPaths, ownFolder } from './guest-paths.ts';
 import { describeImage } from './image-cache.ts';
 import { isUp } from './live-guests.ts';
 import { askMove, receiveFile, sendFile, writeLine } from './move-line.ts';
@@ -22,15 +23,20 @@ interface OfferedDisk {
   /** Name of the cached image below it. */
   readonly backing: string | null;
 }
+interface Offered {
+  readonly disks: readonly OfferedDisk[];
+  /** Name of a file beside them, there until the asker hangs up. */
+  readonly probe?: string;
+}
 const DISKS = ['disk', 'disk.eph0', 'disk.swap', 'disk.config'];
 const ANSWER_MS = 60_000;
 
 /** While this file lies beside a guest's disks, other hosts may fetch them. */
-const markOf = (paths: GuestPaths) => join(paths.folder, 'offered');
+const markOf = (paths: GuestPaths) => join(paths.own, 'offered');
 
 /** Moves of guests that are off: the disks as they are, overlay and all; the image below is fetched from where they come from when this
  *  host does not have it. */
-export function createColdMove({ live, onGuest }: QemuHands, server: MoveServer): ColdDeeds {
+export function createColdMove({ live, onGuest, hostname }: QemuHands, server: MoveServer): ColdDeeds {
   return {
     offerDisks: (uuid) =>
       onGuest(uuid, async () => {
@@ -40,6 +46,7 @@ export function createColdMove({ live, onGuest }: QemuHands, server: MoveServer)
         if (guest?.record.power === 'suspended')
           throw hypervisorFailed({ why: 'a suspended guest cannot be moved: its memory fits only its own host' });
         if ((await offered(paths)).length === 0) throw guestNotFound({ uuid });
+        await mkdir(paths.own, { recursive: true, mode: 0o700 });
         await writeFile(markOf(paths), '', { mode: 0o600 });
         return server.offer(uuid);
       }),
@@ -50,10 +57,13 @@ export function createColdMove({ live, onGuest }: QemuHands, server: MoveServer)
       onGuest(spec.uuid, async (hurry) => {
         const both = AbortSignal.any([signal, hurry]);
         const paths = guestPaths(live.stateDir, spec.uuid);
-        const { answer, socket } = await askMove<{ disks: readonly OfferedDisk[] }>(offer, { want: 'disks' }, ANSWER_MS);
+        const { answer, socket } = await askMove<Offered>(offer, { want: 'disks' }, ANSWER_MS);
+        const shared = answer.probe !== undefined && (await seesProbe(paths, answer.probe));
         socket.destroy();
-        const stands = answer.disks.some((one) => one.backing !== null);
-        const backing = spec.image && stands ? await imageHere(spec, offer, both) : null;
+        await takeStake(live.stateDir, paths, hostname);
+        if (shared) return; // they are here
+        const stands = answer.disks.find((one) => one.backing !== null)?.backing ?? null;
+        const backing = stands === null ? null : await imageHere(spec, stands, offer, both);
         const wanted = disksOf(spec, paths, backing).filter((disk) => answer.disks.some((one) => one.name === basename(disk.file)));
         if (spec.image && !wanted.some((disk) => disk.place === 'disk'))
           throw hypervisorFailed({ why: 'the other host offers no root disk' });
@@ -79,12 +89,16 @@ export function createColdMove({ live, onGuest }: QemuHands, server: MoveServer)
       }),
   };
 
-  /** The image below the root disk, out of the cache or from the other host. */
-  async function imageHere(spec: GuestSpec, offer: MoveOffer, signal: AbortSignal): Promise<string> {
-    const { image } = spec;
-    if (!image) throw hypervisorFailed({ why: `guest ${spec.uuid} has no image` });
-    await live.cache.fetch(image, async () => (await askMove<object>(offer, { want: 'image' }, ANSWER_MS)).socket, signal);
-    return live.cache.path(image);
+  /** The image below the root disk, out of the cache or from the other host: the guest's own, or one it came by (it was unshelved, say). */
+  async function imageHere({ image }: GuestSpec, name: string, offer: MoveOffer, signal: AbortSignal): Promise<string> {
+    if (image && live.cache.nameOf(image) === name) {
+      await live.cache.fetch(image, async () => (await askMove<object>(offer, { want: 'image' }, ANSWER_MS)).socket, signal);
+      return live.cache.path(image);
+    }
+    return live.cache.adopt(name, async (part) => {
+      const { answer, socket } = await askMove<{ bytes: number }>(offer, { want: 'base', name }, ANSWER_MS);
+      await receiveFile(socket, part, answer.bytes, () => {}, signal).finally(() => socket.destroy());
+    });
   }
 }
 
@@ -111,7 +125,7 @@ async function fetchOne(disk: GuestDisk, told: OfferedDisk, offer: MoveOffer, te
 }
 
 /** What another host that fetches disks may ask. */
-export function coldHandlers({ live }: Pick<QemuHands, 'live'>): Record<'disks' | 'disk' | 'image', MoveHandler> {
+export function coldHandlers({ live }: Pick<QemuHands, 'live'>): Record<'disks' | 'disk' | 'base' | 'image', MoveHandler> {
   const open = async (uuid: string) => {
     const paths = guestPaths(live.stateDir, uuid);
     const guest = live.get(uuid);
@@ -121,14 +135,25 @@ export function coldHandlers({ live }: Pick<QemuHands, 'live'>): Record<'disks' 
   };
   return {
     async disks({ uuid }, socket) {
-      writeLine(socket, { disks: await offered(await open(uuid)) });
-      socket.end();
+      const paths = await open(uuid);
+      const probe = disksAreApart(live.stateDir) ? await leaveProbe(paths) : undefined;
+      writeLine(socket, { disks: await offered(paths), ...(probe === undefined ? {} : { probe }) } satisfies Offered);
+      if (probe === undefined) return void socket.end();
+      socket.setTimeout(ANSWER_MS, () => socket.destroy());
+      socket.once('close', () => void removeProbe(paths, probe).catch(() => undefined)); // left, it means nothing to anybody
     },
     async disk({ uuid, name = '' }, socket) {
       const paths = await open(uuid);
       if (!DISKS.includes(name)) throw hypervisorFailed({ why: 'there is no such disk' });
       writeLine(socket, {});
       await sendFile(join(paths.folder, name), socket);
+      socket.end();
+    },
+    async base({ uuid, name }, socket) {
+      const { backing } = await describeRoot(await open(uuid));
+      if (backing === null || basename(backing) !== name) throw hypervisorFailed({ why: 'the disk stands on another image' });
+      writeLine(socket, { bytes: (await stat(backing)).size });
+      await sendFile(backing, socket);
       socket.end();
     },
     async image({ uuid }, socket) {
@@ -142,7 +167,7 @@ export function coldHandlers({ live }: Pick<QemuHands, 'live'>): Record<'disks' 
 
 /** Whether some guest of this host is on offer. */
 export async function hasOffers(stateDir: string): Promise<boolean> {
-  for (const uuid of await readdir(instancesFolder(stateDir)).catch(() => [])) {
+  for (const uuid of await readdir(ownFolder(stateDir)).catch(() => [])) {
     if (isUuid(uuid) && (await isThere(markOf(guestPaths(stateDir, uuid))))) return true;
   }
   return false;

@@ -2,7 +2,7 @@ import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GuestInfo, GuestSpec, MoveOffer, PowerState, RescueSpec } from '../driver.ts';
 import type { GuestDisk } from './disks.ts';
-import { type GuestPaths, guestPaths, instancesFolder } from './guest-paths.ts';
+import { type GuestPaths, guestPaths, ownFolder } from './guest-paths.ts';
 import { syncFolder } from './image-cache.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import { withDiskSpace } from './programs.ts';
@@ -47,7 +47,7 @@ export async function writeRecord(paths: GuestPaths, record: GuestRecord): Promi
       await file.close();
     }
     await rename(temporary, paths.record);
-    await syncFolder(paths.folder);
+    await syncFolder(paths.own);
   } catch (cause) {
     await rm(temporary, { force: true });
     throw withDiskSpace(cause, `the record of guest ${record.spec.uuid} was written`);
@@ -58,8 +58,8 @@ export async function writeRecord(paths: GuestPaths, record: GuestRecord): Promi
 export async function readRecords(stateDir: string): Promise<{ records: GuestRecord[]; unreadable: string[] }> {
   const records: GuestRecord[] = [];
   const unreadable: string[] = [];
-  for (const name of await readdir(instancesFolder(stateDir)).catch(() => [])) {
-    const file = join(instancesFolder(stateDir), name, 'guest.json');
+  for (const name of await readdir(ownFolder(stateDir)).catch(() => [])) {
+    const file = join(ownFolder(stateDir), name, 'guest.json');
     const text = await readFile(file, 'utf8').catch(() => undefined); // disks without a guest: nothing to adopt
     if (text === undefined) continue;
     try {

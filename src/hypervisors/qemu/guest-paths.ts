@@ -1,4 +1,5 @@
-import { chmod, lstat, mkdir } from 'node:fs/promises';
+import { lstatSync, realpathSync } from 'node:fs';
+import { chmod, lstat, mkdir, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isUuid, sha256 } from '../../lib/ids.ts';
@@ -7,7 +8,10 @@ import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
 
 /** Where everything of one guest lies. */
 export interface GuestPaths {
+  /** Its disks; other hosts may see them too. */
   readonly folder: string;
+  /** What is this host's alone; the same folder where the disks are that too. */
+  readonly own: string;
   readonly record: string;
   readonly pidFile: string;
   readonly consoleLog: string;
@@ -28,8 +32,27 @@ export interface GuestPaths {
 const SOCKET_PATH_BYTES = 107;
 const LONGEST_TAIL = '/instances/00000000-0000-0000-0000-000000000000/serial.sock';
 
-export const imagesFolder = (stateDir: string) => join(stateDir, 'images');
 export const instancesFolder = (stateDir: string) => join(stateDir, 'instances');
+/** Whether the disks of guests lie elsewhere, where other hosts may see them: then `instances` is a link. */
+export function disksAreApart(stateDir: string): boolean {
+  return lstatSync(instancesFolder(stateDir), { throwIfNoEntry: false })?.isSymbolicLink() === true;
+}
+/** Where the folders of guests lie that are this host's alone. */
+export const ownFolder = (stateDir: string) => (disksAreApart(stateDir) ? join(stateDir, 'guests') : instancesFolder(stateDir));
+/** Images lie with the disks that stand on them, under a path that is the same on every host. */
+export const imagesFolder = (stateDir: string) =>
+  disksAreApart(stateDir) ? join(realpathSync(instancesFolder(stateDir)), '_base') : join(stateDir, 'images');
+
+/** Puts the guests' disks into another folder, from the first start on. Throws hypervisorFailed when they lie elsewhere already. */
+export async function placeDisks(stateDir: string, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const link = instancesFolder(stateDir);
+  const found = await lstat(link).catch(() => undefined);
+  if (!found) return symlink(folder, link);
+  if (found.isSymbolicLink() && realpathSync(link) === realpathSync(folder)) return;
+  const why = `the disks of its guests lie in ${found.isSymbolicLink() ? realpathSync(link) : link}, not in ${folder}`;
+  throw hypervisorFailed({ why: `${why}: an instances_path that has guests cannot be changed` });
+}
 
 /** The short folder for sockets, when the state dir's own path is too long for them. */
 export function shortSocketFolder(stateDir: string): string | undefined {
@@ -42,15 +65,17 @@ export function shortSocketFolder(stateDir: string): string | undefined {
 export function guestPaths(stateDir: string, uuid: string): GuestPaths {
   invariant(isUuid(uuid), `a guest's uuid names its folder, and "${uuid}" is none`);
   const folder = join(instancesFolder(stateDir), uuid);
+  const own = join(ownFolder(stateDir), uuid);
   const short = shortSocketFolder(stateDir);
-  const socketFolder = short ? join(short, uuid) : folder;
+  const socketFolder = short ? join(short, uuid) : own;
   return {
     folder,
-    record: join(folder, 'guest.json'),
-    pidFile: join(folder, 'qemu.pid'),
-    consoleLog: join(folder, 'console.log'),
-    qemuLog: join(folder, 'qemu.log'),
-    memory: join(folder, 'memory'),
+    own,
+    record: join(own, 'guest.json'),
+    pidFile: join(own, 'qemu.pid'),
+    consoleLog: join(own, 'console.log'),
+    qemuLog: join(own, 'qemu.log'),
+    memory: join(own, 'memory'),
     socketFolder,
     qmpSocket: join(socketFolder, 'qmp.sock'),
     serialSocket: join(socketFolder, 'serial.sock'),

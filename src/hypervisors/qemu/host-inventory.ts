@@ -4,6 +4,7 @@ import { cpus, loadavg, totalmem, uptime } from 'node:os';
 import { uptimeLine } from '../../lib/uptime-line.ts';
 import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { CpuInfo, HostInventory } from '../driver.ts';
+import { instancesFolder } from './guest-paths.ts';
 import { runProgram } from './programs.ts';
 
 const GiB = 1024 ** 3;
@@ -60,7 +61,7 @@ export async function readInventory(host: {
   version: number;
   acceleration: 'kvm' | 'tcg';
 }): Promise<HostInventory> {
-  const disk = await statfs(host.stateDir);
+  const disk = await statfs(instancesFolder(host.stateDir));
   const cpu = readCpuInfo();
   const flags = host.acceleration === 'kvm' ? cpu.features : TCG_FLAGS;
   return {

@@ -1,6 +1,6 @@
 import { createHash, getHashes } from 'node:crypto';
-import { chmod, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, open, readdir, rename, rm, stat, statfs, utimes } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { openAbortable } from '../../lib/abortable.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -8,9 +8,10 @@ import { newSecret } from '../../lib/ids.ts';
 import { createSharedWork } from '../../lib/shared-work.ts';
 import { CloudError } from '../../model/errors.ts';
 import { imageCorrupt, imageUnusable, noDiskSpace } from '../../model/errors-hypervisor.ts';
-import type { ImageFetch, ImageRef } from '../driver.ts';
+import type { CacheReport, CacheRules, ImageFetch, ImageRef } from '../driver.ts';
 import { readImageHeader } from './image-header.ts';
 import { runProgram, withDiskSpace } from './programs.ts';
+import { isImageName, tidyCache } from './tidy-cache.ts';
 
 export interface ImageCache {
   /** Makes the folder and removes what an interrupted download left. */
@@ -18,31 +19,47 @@ export interface ImageCache {
   fetch(image: ImageRef, source: () => Promise<Readable>, signal: AbortSignal): Promise<ImageFetch>;
   /** Path of a cached image. Throws imageUnusable when it is not there. */
   path(image: ImageRef): Promise<string>;
+  /** Path of an image by the name of its file, that `fill` brings when it is not there: another host's, of whose digest nobody can be asked any more. */
+  adopt(name: string, fill: (part: string) => Promise<void>): Promise<string>;
+  /** Name of an image's file. */
+  nameOf(image: ImageRef): string;
+  /** Removes images whose names `used` does not answer, by the rules. */
+  tidy(rules: CacheRules, used: () => Promise<ReadonlySet<string>>): Promise<CacheReport>;
 }
 
 /** Images on this host, one read-only file each, named by id and digest: a file under its final name is whole and checked. */
-export function createImageCache(folder: string, clock: Clock): ImageCache {
+export function createImageCache(place: () => string, clock: Clock): ImageCache {
+  let folder = '';
   const share = createSharedWork<boolean>();
-  const fileOf = (image: ImageRef) => {
+  const nameOf = (image: ImageRef) => {
     if (!/^[\w-]{1,64}$/.test(image.id)) throw imageUnusable({ id: image.id, why: 'its id is not a file name' });
     if (!/^[0-9a-f]{16,}$/i.test(image.hashValue)) throw imageUnusable({ id: image.id, why: 'it has no digest' });
-    return join(folder, `${image.id}.${image.hashValue.slice(0, 16).toLowerCase()}.${image.diskFormat}`);
+    return `${image.id}.${image.hashValue.slice(0, 16).toLowerCase()}.${image.diskFormat}`;
+  };
+  const fileOf = (image: ImageRef) => join(folder, nameOf(image));
+  /** Says that an image is used now; before it is looked at, so that nobody takes it away in between. */
+  const touch = async (file: string) => {
+    const now = clock.now() / 1e6;
+    await utimes(file, now, now).catch(() => undefined); // not there, or another user's: then nothing of ours removes it
   };
   return {
     async open() {
+      folder = place();
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      for (const name of await readdir(folder)) if (name.endsWith('.part')) await rm(join(folder, name), { force: true });
+      for (const name of await readdir(folder)) if (name.endsWith('.part')) await removeLeftover(join(folder, name), clock.now() / 1000);
     },
     async fetch(image, source, signal) {
       const began = clock.now();
       const file = fileOf(image);
       const cached = await share(file, signal, async (stop) => {
+        await touch(file);
         if (await isWhole(file, image)) return true;
         const temporary = `${file}.${newSecret(6)}.part`;
         try {
           await download(image, source, temporary, stop);
           await mustBeUsable(image, temporary);
           await chmod(temporary, 0o444);
+          await touch(temporary);
           await rename(temporary, file);
           await syncFolder(folder);
           return false;
@@ -55,11 +72,42 @@ export function createImageCache(folder: string, clock: Clock): ImageCache {
     },
     async path(image) {
       const file = fileOf(image);
+      await touch(file);
       if (!(await isWhole(file, image))) throw imageUnusable({ id: image.id, why: 'it is not in the cache of this host' });
       return file;
     },
+    async adopt(name, fill) {
+      if (!isImageName(name)) throw imageUnusable({ id: name, why: 'it is not one of a cache' });
+      const file = join(folder, name);
+      await share(file, new AbortController().signal, async () => {
+        await touch(file);
+        if (await stat(file).catch(() => undefined)) return true;
+        const temporary = `${file}.${newSecret(6)}.part`;
+        try {
+          await fill(temporary);
+          await chmod(temporary, 0o444);
+          await rename(temporary, file);
+          await syncFolder(folder);
+          return false;
+        } catch (cause) {
+          await rm(temporary, { force: true });
+          throw withDiskSpace(cause, `image ${name} was fetched`);
+        }
+      });
+      return file;
+    },
+    nameOf,
+    tidy: async (rules, used) => tidyCache(folder, await used(), rules, clock.now() / 1000, touch),
   };
 }
+
+/** What this process did not begin is nobody's, unless another host has the folder too and writes just now. */
+async function removeLeftover(file: string, nowMs: number): Promise<void> {
+  const shared = basename(dirname(file)) === '_base';
+  const seen = await stat(file).catch(() => undefined);
+  if (seen && (!shared || nowMs - seen.mtimeMs > QUIET_MS)) await rm(file, { force: true });
+}
+const QUIET_MS = 3600_000;
 
 async function isWhole(file: string, image: ImageRef): Promise<boolean> {
   const found = await stat(file).catch(() => undefined);

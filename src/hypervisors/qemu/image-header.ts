@@ -1,3 +1,5 @@
+import { open } from 'node:fs/promises';
+
 /** What the first bytes of a disk image say, read by our own eyes before any tool opens it: a tool follows the names in a header. */
 export type ImageHeader = { readonly format: 'qcow2'; readonly trouble: string | null } | { readonly format: 'other' };
 
@@ -20,4 +22,19 @@ export function readImageHeader(head: Buffer): ImageHeader {
     return null;
   };
   return { format: 'qcow2', trouble: trouble() };
+}
+
+/** Name of the file an overlay stands on, as its header has it; null: none. Spec: as above, backing_file_offset and backing_file_size. */
+export async function readBackingName(file: string): Promise<string | null> {
+  const handle = await open(file, 'r');
+  try {
+    const { buffer: head, bytesRead } = await handle.read(Buffer.alloc(72), 0, 72, 0);
+    if (bytesRead < 72 || head.readUInt32BE(0) !== MAGIC) return null;
+    const [offset, length] = [Number(head.readBigUInt64BE(8)), head.readUInt32BE(16)];
+    if (offset === 0 || length === 0 || length > 1023) return null;
+    const { buffer: name, bytesRead: read } = await handle.read(Buffer.alloc(length), 0, length, offset);
+    return read === length ? name.toString() : null;
+  } finally {
+    await handle.close();
+  }
 }

@@ -10,7 +10,7 @@ import { commandLine, mayFork } from './command-line.ts';
 import { rotateConsole } from './console-log.ts';
 import { disksOf, mustHaveDisks, removeRescueDisks, removeSnapshots } from './disks.ts';
 import { type GuestRecord, readRecords, writeRecord } from './guest-journal.ts';
-import { guestPaths, instancesFolder, privateFolder, shortSocketFolder } from './guest-paths.ts';
+import { guestPaths, ownFolder, privateFolder, shortSocketFolder } from './guest-paths.ts';
 import type { ImageCache } from './image-cache.ts';
 import { bootId } from './kvm-probe.ts';
 import { planNetwork } from './network-plan.ts';
@@ -160,7 +160,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     const network = planNetwork(spec);
     for (const warning of network.warnings) log.warn({ uuid: spec.uuid }, warning);
     const short = shortSocketFolder(stateDir);
-    for (const folder of [...(short ? [short] : []), paths.folder, paths.socketFolder]) await privateFolder(folder);
+    for (const folder of [...(short ? [short] : []), paths.folder, paths.own, paths.socketFolder]) await privateFolder(folder);
     const { qmpSocket, vncSocket, serialSocket } = paths;
     const layout = { slots, forks: mayFork(network), rescue, suspending: null, incoming: more.incoming ?? false, leaving: null };
     const sockets = { qmpSocket, vncSocket, serialSocket };
@@ -259,7 +259,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       await rm(file, { force: true });
     }
     await removeRescueDisks(paths);
-    if (paths.socketFolder === paths.folder) return;
+    if (paths.socketFolder === paths.own) return;
     await rm(paths.socketFolder, { recursive: true, force: true });
     await rmdir(dirname(paths.socketFolder)).catch(() => undefined); // the last guest takes the short folder with it
   };
@@ -347,10 +347,10 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     record,
     forget,
     async open() {
-      await mkdir(instancesFolder(stateDir), { recursive: true, mode: 0o700 });
+      await mkdir(ownFolder(stateDir), { recursive: true, mode: 0o700 });
       const { records, unreadable } = await readRecords(stateDir);
       for (const file of unreadable) log.error({ file }, 'a guest record cannot be read; it is left alone');
-      const emulators = records.length > 0 ? findEmulators(instancesFolder(stateDir)) : [];
+      const emulators = records.length > 0 ? findEmulators(ownFolder(stateDir)) : [];
       await Promise.all(records.map((found) => adopt(found, emulators)));
       void every(clock, 500, stop.signal, look, (cause) => log.error({ err: cause }, 'looking after the guests failed'));
     },
@@ -364,7 +364,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     },
     /** Guests with a record, and processes of this state dir without one. */
     list(): { live: LiveGuest[]; strangers: { uuid: string; process: ProcessIdentity }[] } {
-      const strangers = findEmulators(instancesFolder(stateDir)).filter(({ uuid }) => !guests.has(uuid));
+      const strangers = findEmulators(ownFolder(stateDir)).filter(({ uuid }) => !guests.has(uuid));
       return { live: [...guests.values()], strangers };
     },
   };

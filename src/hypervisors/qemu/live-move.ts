@@ -5,8 +5,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { deedUnsupported, hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestSpec, MoveOffer, MoveProgress } from '../driver.ts';
 import { dropJob, dropJobs, dropNode, JOB, jobReaches } from './block-jobs.ts';
+import { leaveProbe, removeProbe, seesProbe, takeStake } from './disk-stakes.ts';
 import { disksOf } from './disks.ts';
-import { guestPaths } from './guest-paths.ts';
+import { disksAreApart, type GuestPaths, guestPaths } from './guest-paths.ts';
+import { readBackingName } from './image-header.ts';
 import { isUp, type LiveGuest } from './live-guests.ts';
 import { askMove, joinSockets, readAnswer, readLine, receiveFile, sendFile, writeLine } from './move-line.ts';
 import type { MoveHandler, MoveServer } from './move-server.ts';
@@ -24,18 +26,37 @@ type LiveDeeds = Pick<Driver, 'prepareIncoming' | 'migrateLive' | 'forceMigratio
 interface Layout {
   readonly slots: readonly Slot[];
   readonly disks: readonly { readonly name: string; readonly bytes: number; readonly backing: string | null; readonly readOnly: boolean }[];
+  /** Both hosts have these very disks: only memory goes. */
+  readonly shared?: boolean;
 }
 /** How the target wants each disk: whole, or only what lies above an image it has. */
 interface Ready {
   readonly sync: Readonly<Record<string, 'full' | 'top'>>;
+  /** It can run the guest before all memory is there. */
+  readonly postCopy?: boolean;
 }
+export interface LiveMoveRules {
+  /** How long the guest may stand still at the end. */
+  readonly downtimeMs: number;
+  /** Of memory; 0: as many as can be. */
+  readonly bytesPerSecond: number;
+  /** How long a move may take for each GiB of memory (two at least) and disk; 0: as long as it takes. */
+  readonly secondsPerGiB: number;
+  /** What happens then. */
+  readonly whenLate: 'abort' | 'force';
+  /** A move that is forced lets the guest run there while the rest of its memory comes. */
+  readonly postCopy: boolean;
+}
+export const usualRules: LiveMoveRules = { downtimeMs: 300, bytesPerSecond: 0, secondsPerGiB: 800, whenLate: 'abort', postCopy: false };
 const ANSWER_MS = 60_000;
 /** How long the target may be silent when both have said that the guest is its. */
 const HANDOVER_MS = 30_000;
-const LONGEST_PAUSE_MS = 300;
+/** The target hears by its line how a move goes; this only ends one that everybody forgot. */
+const FORGOTTEN_MS = 24 * 3600_000;
+const GiB = 1024 ** 3;
 
 export interface LiveMove extends LiveDeeds {
-  readonly handlers: Record<'config' | 'incoming' | 'nbd' | 'memory' | 'state', MoveHandler>;
+  readonly handlers: Record<'shared' | 'config' | 'incoming' | 'nbd' | 'memory' | 'state', MoveHandler>;
   /** Nobody is expected any more under this name. */
   forget(uuid: string): void;
 }
@@ -43,8 +64,10 @@ export interface LiveMove extends LiveDeeds {
 /** Moves of guests that run. The source leads; both emulators speak through their drivers, so that one line, with its token, is all that
  *  has to pass between hosts, and a driver that dies takes an unfinished move with it: then the guest runs on where it was. The guest is the
  *  target's from the moment the target has written that down, which it does after all memory came and before the guest runs. */
-export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
-  const { live, must, onGuest, moveMs } = hands;
+export function createLiveMove(hands: QemuHands, server: MoveServer, rules: LiveMoveRules): LiveMove {
+  const { live, must, onGuest, hostname } = hands;
+  /** Moves in hand, by guest: how each is brought to its end whatever that costs. */
+  const forcing = new Map<string, () => Promise<void>>();
   const expected = new Map<string, GuestSpec>();
 
   const send = async (guest: LiveGuest, offer: MoveOffer, stop: AbortSignal, progress: (moved: MoveProgress) => void) => {
@@ -53,29 +76,42 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
     if (guest.record.rescue) throw deedUnsupported({ deed: 'migrate live', why: 'the guest is being rescued' });
     if (offer.uuid !== spec.uuid) throw hypervisorFailed({ why: 'the offer is for another guest' });
     const paths = guestPaths(live.stateDir, spec.uuid);
+    const shared = await isShared(live.stateDir, paths, offer);
     const layout: Layout = {
       slots,
+      shared,
       disks: await Promise.all(
         disks.map(async (disk, index) => ({
           name: basename(disk.file),
           bytes: await sizeOfDrive(qmp, `disk${index}`),
-          backing: disk.backing && basename(disk.backing),
+          backing: disk.format === 'qcow2' ? nameOf(await readBackingName(disk.file)) : null, // as it is, whatever it was made of
           readOnly: disk.readOnly,
         })),
       ),
     };
-    for (const disk of disks.filter((one) => one.readOnly)) await sendConfig(disk.file, offer);
+    for (const disk of disks.filter((one) => one.readOnly && !shared)) await sendConfig(disk.file, offer);
     const { answer, socket: control } = await askMove<Ready>(offer, { want: 'incoming', layout }, ANSWER_MS);
     const closed = new AbortController();
     noticeEnd(control, () => closed.abort(hypervisorFailed({ why: 'the other host gave the guest up' })));
-    const signal = AbortSignal.any([stop, closed.signal, AbortSignal.timeout(moveMs)]);
+    const signal = AbortSignal.any([stop, closed.signal]);
     const tunnels: Server[] = [];
-    let handed = false;
+    let [handed, forced, memoryMoves] = [false, false, false];
+    /** Nothing changes any more, so the rest is soon sent; or it runs on there, and the rest follows. */
+    const force = async () => {
+      forced = true;
+      if (!answer.postCopy) await qmp.command('stop');
+      else if (memoryMoves) await qmp.command('migrate-start-postcopy');
+    };
+    const unlate = limitTime(rules, spec, layout, {
+      abort: (seconds) => closed.abort(hypervisorFailed({ why: `the move did not end within ${seconds} s` })),
+      force: () => void force().catch(() => undefined), // what ended meanwhile needs no force
+    });
     await live.record(guest, { leaving: offer });
     guest.ours = true;
+    forcing.set(spec.uuid, force);
     try {
       tunnels.push(await tunnel(paths.nbdSocket, offer, 'nbd'), await tunnel(paths.memorySocket, offer, 'memory'));
-      const mirrors = disks.flatMap((disk, index) => (disk.readOnly ? [] : [{ index, name: basename(disk.file) }]));
+      const mirrors = shared ? [] : disks.flatMap((disk, index) => (disk.readOnly ? [] : [{ index, name: basename(disk.file) }]));
       const moved = createProgress(progress, layout);
       for (const { index, name } of mirrors) {
         const target = `${JOB}target${index}`;
@@ -93,9 +129,15 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
       }
       for (const { index } of mirrors)
         await jobReaches(qmp, mirrorOf(index), 'ready', signal, (done, total) => moved.disk(index, done, total));
-      await qmp.command('migrate-set-capabilities', { capabilities: [{ capability: 'pause-before-switchover', state: true }] });
-      await qmp.command('migrate-set-parameters', { 'max-bandwidth': 2 ** 40, 'downtime-limit': LONGEST_PAUSE_MS });
+      const capabilities = [
+        { capability: 'pause-before-switchover', state: true },
+        { capability: 'postcopy-ram', state: answer.postCopy === true },
+      ];
+      await qmp.command('migrate-set-capabilities', { capabilities });
+      await qmp.command('migrate-set-parameters', { 'max-bandwidth': rules.bytesPerSecond || 2 ** 40, 'downtime-limit': rules.downtimeMs });
       await qmp.command('migrate', { uri: `unix:${paths.memorySocket}` });
+      memoryMoves = true;
+      if (forced && answer.postCopy) await qmp.command('migrate-start-postcopy');
       await migrationReaches(qmp, ['pre-switchover', 'completed'], signal, moved.memory);
       for (const { index } of mirrors) {
         await qmp.command('block-job-cancel', { device: mirrorOf(index), force: false }); // of a mirror in step: both sides are the same now
@@ -104,7 +146,7 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
         await dropNode(qmp, `${JOB}target${index}`);
       }
       await qmp.command('migrate-continue', { state: 'pre-switchover' });
-      await migrationReaches(qmp, ['completed'], signal, moved.memory);
+      const reached = await migrationReaches(qmp, ['completed', 'postcopy-active'], signal, moved.memory);
       signal.throwIfAborted();
       handed = true;
       writeLine(control, { activate: true, running: power === 'running' });
@@ -117,9 +159,11 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
         throw hypervisorFailed({ why: 'the other host took the guest and does not answer: it is held still here until that is clear' });
       }
       if (!arrived) {
-        handed = false;
+        handed = reached !== 'completed'; // a memory of which a part runs elsewhere cannot be taken back
+        if (handed) await live.record(guest, { power: 'paused' });
         throw hypervisorFailed({ why: 'the other host did not take the guest' });
       }
+      if (reached !== 'completed') await migrationReaches(qmp, ['completed'], AbortSignal.timeout(FORGOTTEN_MS), moved.memory);
       await live.end(guest, 0);
       await live.forget(spec.uuid);
     } catch (cause) {
@@ -130,6 +174,8 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
       }
       throw signal.aborted ? signal.reason : cause;
     } finally {
+      unlate();
+      forcing.delete(spec.uuid);
       guest.ours = false;
       control.destroy();
       for (const one of tunnels) one.close();
@@ -143,7 +189,7 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
     const backing = spec.image ? await live.cache.path(spec.image).catch(() => null) : null;
     const closed = new AbortController();
     noticeEnd(control, () => closed.abort(hypervisorFailed({ why: 'the other host gave the move up' })));
-    const signal = AbortSignal.any([hurry, closed.signal, AbortSignal.timeout(moveMs)]);
+    const signal = AbortSignal.any([hurry, closed.signal, AbortSignal.timeout(FORGOTTEN_MS)]);
     const made: string[] = [];
     const sync: Record<string, 'full' | 'top'> = {};
     let ours = false;
@@ -152,11 +198,12 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
       if (disks.map((disk) => basename(disk.file)).join() !== layout.disks.map((disk) => disk.name).join()) {
         throw hypervisorFailed({ why: 'the other host has other disks for this guest' });
       }
+      await takeStake(live.stateDir, paths, hostname);
       await mkdir(paths.folder, { recursive: true, mode: 0o700 });
       for (const [index, disk] of disks.entries()) {
         const told = layout.disks[index];
         const name = basename(disk.file);
-        if (disk.readOnly || !told) continue;
+        if (disk.readOnly || !told || layout.shared) continue;
         const top = told.backing !== null && backing !== null && told.backing === basename(backing);
         sync[name] = top ? 'top' : 'full';
         made.push(disk.file);
@@ -172,11 +219,13 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
           await serveDisks(
             qmp,
             paths.nbdSocket,
-            disks.flatMap((disk, index) => (disk.readOnly ? [] : [index])),
+            disks.flatMap((disk, index) => (disk.readOnly || layout.shared ? [] : [index])),
           );
+          const capabilities = [{ capability: 'postcopy-ram', state: true }];
+          const postCopy = rules.postCopy && (await qmp.command('migrate-set-capabilities', { capabilities }).then(yes, no)); // this kernel may not
           await qmp.command('migrate-incoming', { uri: `unix:${paths.memorySocket}` });
-          writeLine(control, { sync } satisfies Ready);
-          const said = (await Promise.race([readLine(control, moveMs), failWhen(signal), gone(qmp)])) as {
+          writeLine(control, { sync, postCopy } satisfies Ready);
+          const said = (await Promise.race([readLine(control, FORGOTTEN_MS), failWhen(signal), gone(qmp)])) as {
             activate?: unknown;
             running?: unknown;
           }; // checked here
@@ -228,12 +277,17 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
     migrateLive: (uuid, offer, signal, progress) =>
       onGuest(uuid, (hurry) => send(must(uuid), offer, AbortSignal.any([signal, hurry]), progress)),
     async forceMigration(uuid) {
-      const guest = must(uuid);
-      if (!guest.record.leaving) throw hypervisorFailed({ why: 'the guest is not being migrated' });
-      await lineTo(guest, 'be held still').command('stop'); // nothing changes any more, so the rest is soon sent; it runs on there
+      must(uuid);
+      const force = forcing.get(uuid);
+      if (!force) throw hypervisorFailed({ why: 'the guest is not being migrated' });
+      await force();
     },
     forget: (uuid) => void expected.delete(uuid),
     handlers: {
+      async shared({ uuid, name = '' }, socket) {
+        writeLine(socket, { shared: await seesProbe(guestPaths(live.stateDir, mustExpect(uuid).uuid), name) });
+        socket.end();
+      },
       async config({ uuid, name, layout }, socket) {
         const paths = guestPaths(live.stateDir, mustExpect(uuid).uuid);
         const { bytes } = layout as { bytes: number }; // our own form; receiveFile keeps to it
@@ -255,6 +309,32 @@ export function createLiveMove(hands: QemuHands, server: MoveServer): LiveMove {
     },
   };
 }
+
+/** Whether the target has the very disks this host has: it is asked for a mark that was left beside them. */
+async function isShared(stateDir: string, paths: GuestPaths, offer: MoveOffer): Promise<boolean> {
+  if (!disksAreApart(stateDir)) return false;
+  const probe = await leaveProbe(paths);
+  try {
+    const { answer, socket } = await askMove<{ shared: boolean }>(offer, { want: 'shared', name: probe }, ANSWER_MS);
+    socket.destroy();
+    return answer.shared;
+  } finally {
+    await removeProbe(paths, probe);
+  }
+}
+
+/** Ends or hurries a move that takes too long; answers the way to be rid of the timer. */
+function limitTime(rules: LiveMoveRules, spec: GuestSpec, layout: Layout, late: { abort: (seconds: number) => void; force: () => void }) {
+  if (rules.secondsPerGiB === 0) return () => {};
+  const disks = layout.disks.reduce((sum, disk) => sum + (disk.readOnly ? 0 : disk.bytes), 0);
+  const seconds = Math.ceil(rules.secondsPerGiB * (Math.max(2, spec.memoryMiB / 1024) + disks / GiB));
+  const timer = setTimeout(() => (rules.whenLate === 'abort' ? late.abort(seconds) : late.force()), Math.min(seconds * 1000, 2 ** 31 - 1));
+  timer.unref();
+  return () => clearTimeout(timer);
+}
+const nameOf = (file: string | null) => file && basename(file);
+const yes = () => true;
+const no = () => false;
 
 /** Hears the end of a line that nobody reads at the moment: what comes is put aside for the next reader. */
 function noticeEnd(socket: Socket, ended: () => void) {

@@ -11,10 +11,10 @@ import type { MoveOffer } from '../driver.ts';
 export type MoveAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 /** One question to another driver. It is a line of JSON; so is the answer, and what follows depends on the question. */
 export interface MoveQuestion {
-  readonly want: 'disks' | 'disk' | 'image' | 'config' | 'incoming' | 'nbd' | 'memory' | 'state';
+  readonly want: 'disks' | 'disk' | 'base' | 'image' | 'shared' | 'config' | 'incoming' | 'nbd' | 'memory' | 'state';
   readonly uuid: string;
   readonly token: string;
-  /** Of a disk. */
+  /** Of a disk, or the image below one. */
   readonly name?: string;
   /** The machine that is to be built, with `incoming`. */
   readonly layout?: unknown;

@@ -12,6 +12,12 @@ import { type MoveAddress, type MoveQuestion, readLine, writeLine } from './move
 
 /** Answers one sort of question; it owns the socket from then on. What it throws is told to the asker. */
 export type MoveHandler = (question: MoveQuestion, socket: Socket) => Promise<void>;
+/** An address of this host, and the ports of which the first free one is listened on; 0: any. */
+export interface MovePorts {
+  readonly host: string;
+  readonly firstPort: number;
+  readonly lastPort: number;
+}
 export interface MoveServer {
   /** Listens, from the first offer on, and answers what another driver needs to find one guest here. */
   offer(uuid: string): Promise<MoveOffer>;
@@ -24,7 +30,7 @@ export interface MoveServer {
 export function createMoveServer(parts: {
   readonly stateDir: string;
   /** A port that other hosts reach; without it: a socket in the state dir, for the drivers of this machine. */
-  readonly tcp: { readonly host: string; readonly port: number } | undefined;
+  readonly tcp: MovePorts | undefined;
   readonly log: Log;
   readonly handlers: Readonly<Record<MoveQuestion['want'], MoveHandler>>;
 }): MoveServer {
@@ -60,10 +66,25 @@ export function createMoveServer(parts: {
       if (folder !== stateDir) await privateFolder(folder);
       await rm(path, { force: true });
     }
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(tcp ?? { path }, resolve));
-    const bound = server.address();
-    const address: MoveAddress = tcp ? { host: tcp.host, port: typeof bound === 'object' && bound ? bound.port : tcp.port } : { path };
-    return { server, address, secret };
+    if (!tcp) {
+      await listening(server, { path });
+      return { server, address: { path } as MoveAddress, secret };
+    }
+    const { host, firstPort, lastPort } = tcp;
+    for (let port = firstPort; ; port++) {
+      try {
+        await listening(server, { host, port });
+        const bound = server.address();
+        const address: MoveAddress = { host, port: typeof bound === 'object' && bound ? bound.port : port };
+        log.info(address, 'guests and disks of other hosts are taken here');
+        return { server, address, secret };
+      } catch (cause) {
+        const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE'; // node's net throws nothing else
+        if (taken && port < lastPort) continue;
+        const why = taken ? `no port from ${firstPort} to ${lastPort} is free` : String(cause);
+        throw hypervisorFailed({ why: `guests cannot be taken at ${host}: ${why}` }, { cause });
+      }
+    }
   };
   const listen = () => {
     running ??= start().catch((cause) => {
@@ -91,6 +112,13 @@ export function createMoveServer(parts: {
   };
 }
 
+const listening = (server: Server, where: { path: string } | { host: string; port: number }) =>
+  new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(where, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
 const tokenOf = (secret: Buffer, uuid: string) => createHmac('sha256', secret).update(uuid.toLowerCase()).digest('hex');
 const same = (a: string, b: string) => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 

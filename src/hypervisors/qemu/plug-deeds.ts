@@ -7,6 +7,7 @@ import { lineTo, type QemuHands } from './power-deeds.ts';
 import type { Qmp } from './qmp.ts';
 import { bootVolume, nextSlot, type Slot } from './slots.ts';
 import { sizeOfDrive } from './snapshot.ts';
+import { dropSwapNodes } from './swap-volume.ts';
 import { mustHaveVolume } from './volume-disk.ts';
 
 type PlugDeeds = Pick<Driver, 'attachNic' | 'detachNic' | 'attachVolume' | 'detachVolume' | 'extendVolume'>;
@@ -101,10 +102,12 @@ export function createPlugDeeds({ live, must, onGuest, unplugMs }: QemuHands): P
         const size = await sizeOfDrive(qmp, `vol${slot.slot}`).catch(() => 0);
         if (await released(qmp, deviceId(slot))) {
           await monitor(qmp, `drive_del vol${slot.slot}`).catch(() => undefined); // gone with its device, if all went well
+          await dropSwapNodes(qmp, `vol${slot.slot}`).catch(() => undefined); // a machine that is gone has none
           return putSlots(guest, spec, without(guest, slot.slot));
         }
         const cut = await monitor(qmp, `drive_del vol${slot.slot}`);
         if (cut !== '') throw hypervisorFailed({ why: `volume ${volumeId} cannot be taken away: ${cut}` });
+        await dropSwapNodes(qmp, `vol${slot.slot}`);
         freeWhenGone(guest, qmp, slot);
         await putSlots(guest, spec, [...without(guest, slot.slot), { ...slot, deadBytes: size }]);
       }),

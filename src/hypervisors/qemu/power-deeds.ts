@@ -15,6 +15,8 @@ export interface QemuHands {
   must(uuid: string): LiveGuest;
   /** One deed to one guest at a time; the signal says that nobody waits for it any longer. */
   onGuest<T>(uuid: string, work: (hurry: AbortSignal) => Promise<T>): Promise<T>;
+  /** Of this host. */
+  readonly hostname: string;
   /** How long a guest may take to let go of a device, and memory to go to the disk or another host. */
   readonly unplugMs: number;
   readonly moveMs: number;

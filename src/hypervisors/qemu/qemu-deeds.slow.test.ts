@@ -13,7 +13,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { newUuid } from '../../lib/ids.ts';
 import { silentLog } from '../../lib/log.ts';
 import type { Driver, GuestSpec } from '../driver.ts';
-import { createQemuDriver } from './qemu-driver.ts';
+import { createQemuDriver, type QemuDriverOptions } from './qemu-driver.ts';
 import { connectQmp } from './qmp.ts';
 import { buttonGuest } from './test-guests.ts';
 
@@ -26,9 +26,10 @@ describe('QEMU driver, deeds that are cut short or refused', { skip: requires('q
   let folder: string;
   let here: Driver;
   let there: Driver;
-  const make = async (name: string) => {
+  const make = async (name: string, more: Partial<QemuDriverOptions> = {}) => {
     const stateDir = join(folder, name);
-    const driver = createQemuDriver({ hostname: name, stateDir, clock: systemClock, log: silentLog, acceleration: 'tcg', unplugMs: 300 });
+    const usual = { clock: systemClock, log: silentLog, acceleration: 'tcg', unplugMs: 300 } as const;
+    const driver = createQemuDriver({ hostname: name, stateDir, ...usual, ...more });
     await driver.start();
     return driver;
   };
@@ -171,6 +172,61 @@ describe('QEMU driver, deeds that are cut short or refused', { skip: requires('q
     await here.suspend(guest.uuid);
     await here.resume(guest);
     assert.equal(await power(guest), 'running');
+  });
+
+  test('another volume takes the place of one, running or off, again and back; the guest holds only the newer one, and all bytes are in it', async () => {
+    const guest = await running();
+    const [one, two, three] = [await volume(), await volume(2 * 1024 * 1024), await volume(2 * 1024 * 1024)];
+    await writeFile(two.file, Buffer.alloc(2 * 1024 * 1024, 'x'));
+    const bytes = Buffer.concat([Buffer.alloc(4096, 'what stands in it '), Buffer.alloc(1024 * 1024 - 4096)]);
+    await writeFile(one.file, bytes);
+    const as = (now: { volume: (typeof one)['volume'] }) => ({ ...guest, volumes: [now.volume] });
+    await here.attachVolume(as(one), one.volume);
+    await here.swapVolume(as(two), one.volume.volumeId, two.volume);
+    assert.deepEqual([await holds(guest, one.file), await holds(guest, two.file)], [false, true]);
+    assert.ok((await readFile(two.file)).subarray(0, bytes.length).equals(bytes));
+    await here.swapVolume(as(two), one.volume.volumeId, two.volume); // said twice
+    await restart();
+    await here.swapVolume(as(three), two.volume.volumeId, three.volume);
+    assert.deepEqual([await holds(guest, two.file), await holds(guest, three.file)], [false, true]);
+    const same = { volume: { ...two.volume, volumeId: three.volume.volumeId } }; // as when a volume is moved and keeps its id
+    await here.swapVolume(as(same), three.volume.volumeId, same.volume);
+    assert.deepEqual([await holds(guest, two.file), await holds(guest, three.file)], [true, false]);
+    assert.equal(await power(guest), 'running');
+    await here.detachVolume(guest, same.volume.volumeId);
+    assert.ok(!(await holds(guest, two.file)), 'it was let go of');
+    await here.attachVolume(as(three), three.volume);
+    await here.powerOff(guest.uuid, 0);
+    await writeFile(one.file, Buffer.alloc(2 * 1024 * 1024));
+    await here.swapVolume(as(one), three.volume.volumeId, one.volume);
+    assert.ok((await readFile(one.file)).subarray(0, bytes.length).equals(bytes));
+    await here.powerOn(as(one));
+    assert.ok(await holds(guest, one.file));
+  });
+
+  test('a swap that fails leaves the old volume in its place: the new one too small, or gone', async () => {
+    const guest = await running();
+    const [one, small] = [await volume(), await volume(512 * 1024)];
+    await writeFile(one.file, Buffer.alloc(1024 * 1024, 'old'));
+    const whole = { ...guest, volumes: [one.volume] };
+    await here.attachVolume(whole, one.volume);
+    await assert.rejects(here.swapVolume({ ...guest, volumes: [small.volume] }, one.volume.volumeId, small.volume));
+    const gone = testVolume({ driver_volume_type: 'file', data: { device_path: join(folder, 'nowhere'), format: 'raw' } });
+    await assert.rejects(here.swapVolume({ ...guest, volumes: [gone] }, one.volume.volumeId, gone), /is not on this host/);
+    assert.deepEqual([await holds(guest, one.file), await holds(guest, small.file)], [true, false]);
+    assert.equal(await power(guest), 'running');
+  });
+
+  test('a volume that several may have is shared by running guests; any other is refused to the second', async () => {
+    const [first, second] = [await running(), await running()];
+    const one = await volume();
+    const shared = { ...one.volume, connection: { ...one.volume.connection, multiattach: true } };
+    await here.attachVolume({ ...first, volumes: [one.volume] }, one.volume);
+    await assert.rejects(here.attachVolume({ ...second, volumes: [one.volume] }, one.volume), /lock|cannot be opened|write/);
+    await here.detachVolume(first, one.volume.volumeId);
+    await here.attachVolume({ ...first, volumes: [shared] }, shared);
+    await here.attachVolume({ ...second, volumes: [shared] }, shared);
+    assert.deepEqual([await holds(first, one.file), await holds(second, one.file)], [true, true]);
   });
 
   test('a running machine of every family takes and gives devices, sleeps and wakes', async () => {
@@ -335,6 +391,67 @@ describe('QEMU driver, deeds that are cut short or refused', { skip: requires('q
     await assert.rejects(access(join(place(guest, 'there'), 'disk')));
   });
 
+  test('hosts with one folder for disks: only memory moves, nobody deletes what another still needs, and the last one does', async () => {
+    const common = join(folder, 'common');
+    await Promise.all([here.close(), there.close()]);
+    for (const name of ['here', 'there']) await rm(join(folder, name), { recursive: true });
+    const both = { disksFolder: common };
+    [here, there] = [await make('here', both), await make('there', both)];
+    const names = async (uuid: string) =>
+      (await readdir(join(common, uuid)).catch(() => [])).filter((name) => !name.startsWith('.')).sort();
+    const guest = await running({ ephemeralGiB: 1, configDrive: { 'a/b': Buffer.from('words').toString('base64') } });
+    const files = ['disk', 'disk.config', 'disk.eph0'];
+    assert.deepEqual(await names(guest.uuid), files);
+    const inode = (await stat(join(common, guest.uuid, 'disk'))).ino;
+    // A target that gives up takes nothing with it.
+    const stop = new AbortController();
+    const offer = await there.prepareIncoming(guest);
+    await assert.rejects(
+      here.migrateLive(guest.uuid, offer, stop.signal, () => stop.abort(new Error('enough'))),
+      /enough/,
+    );
+    await there.removeDisks(guest.uuid);
+    assert.deepEqual([await names(guest.uuid), await power(guest)], [files, 'running']);
+    const moved: { diskProcessed: number }[] = [];
+    await here.migrateLive(guest.uuid, await there.prepareIncoming(guest), never, (bytes) => void moved.push(bytes));
+    assert.ok(moved.every((bytes) => bytes.diskProcessed === 0));
+    assert.equal(await power(guest, there), 'running');
+    await here.removeDisks(guest.uuid);
+    assert.deepEqual([await names(guest.uuid), (await stat(join(common, guest.uuid, 'disk'))).ino], [files, inode]);
+    // Back while it is off; taken back once.
+    await there.powerOff(guest.uuid, 0);
+    await there.destroy(guest.uuid);
+    const cold = await there.offerDisks(guest.uuid);
+    await here.fetchDisks(guest, cold, never, () => assert.fail('nothing is copied'));
+    await here.removeDisks(guest.uuid);
+    assert.deepEqual(await names(guest.uuid), files, 'the move was taken back');
+    await here.fetchDisks(guest, cold, never, () => {});
+    await here.resizeDisks({ ...guest, rootGiB: 2 });
+    await there.withdrawDisks(guest.uuid);
+    await there.removeDisks(guest.uuid);
+    await here.spawn(guest);
+    assert.deepEqual(await names(guest.uuid), files);
+    // A host that lost sight of its guest: the other one takes the same disks, once they are free.
+    await assert.rejects(
+      (async () => {
+        await fetch(there);
+        await there.createDisks(guest);
+        await there.spawn(guest);
+      })(),
+      /another process using/,
+    );
+    await here.powerOff(guest.uuid, 0);
+    await there.spawn(guest);
+    const kept = { removeUnused: true, minimumAgeMs: 0, limitBytes: 0 };
+    assert.deepEqual((await here.tidyCache(kept)).removed, [], 'the other host’s guest stands on it');
+    await here.removeDisks(guest.uuid);
+    assert.deepEqual(await names(guest.uuid), files);
+    await there.removeDisks(guest.uuid);
+    await assert.rejects(access(join(common, guest.uuid)));
+    assert.equal((await here.tidyCache(kept)).removed.length, 1);
+    await assert.rejects(make('here', { disksFolder: join(folder, 'elsewhere') }), /cannot be changed/);
+  });
+
   test('between hosts over TCP: disks, then the running guest back', async () => {
     await there.close();
     there = createQemuDriver({
@@ -343,7 +460,7 @@ describe('QEMU driver, deeds that are cut short or refused', { skip: requires('q
       clock: systemClock,
       log: silentLog,
       acceleration: 'tcg',
-      moves: { host: '127.0.0.1', port: 0 },
+      moves: { host: '127.0.0.1', firstPort: 0, lastPort: 0 },
     });
     await there.start();
     const guest = await running();

@@ -1,28 +1,31 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { isUuid } from '../../lib/ids.ts';
 import type { Log } from '../../lib/log.ts';
 import { invariant } from '../../lib/retry.ts';
 import { createTurns } from '../../lib/turns.ts';
-import { deedUnsupported, guestNotFound, hypervisorFailed } from '../../model/errors-hypervisor.ts';
+import { guestNotFound, hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestEvent, GuestInfo } from '../driver.ts';
 import { coldHandlers, createColdMove, hasOffers } from './cold-move.ts';
 import { readConsole } from './console-log.ts';
 import { readDiagnostics } from './diagnostics.ts';
+import { dropStake, takeStake } from './disk-stakes.ts';
 import { createDisks, growDisks } from './disks.ts';
-import { guestPaths, imagesFolder } from './guest-paths.ts';
+import { disksAreApart, guestPaths, imagesFolder, instancesFolder, placeDisks } from './guest-paths.ts';
 import { qemuVersion, readInventory } from './host-inventory.ts';
 import { createImageCache } from './image-cache.ts';
 import { cachedKvmVerdict } from './kvm-probe.ts';
 import { createLiveGuests, isUp, type LiveGuest } from './live-guests.ts';
-import { arrivedAt, createLiveMove, type LiveMove } from './live-move.ts';
-import { createMoveServer } from './move-server.ts';
+import { arrivedAt, createLiveMove, type LiveMove, type LiveMoveRules, usualRules } from './live-move.ts';
+import { createMoveServer, type MovePorts } from './move-server.ts';
 import { createPlugDeeds } from './plug-deeds.ts';
 import { createPowerDeeds, type QemuHands } from './power-deeds.ts';
 import { ended, killProcess, type ProcessIdentity } from './process-identity.ts';
 import { mustHavePrograms } from './programs.ts';
 import { createSnapshot } from './snapshot.ts';
+import { createSwapVolume } from './swap-volume.ts';
+import { backingsIn } from './tidy-cache.ts';
 
 export interface QemuDriverOptions {
   readonly hostname: string;
@@ -38,8 +41,11 @@ export interface QemuDriverOptions {
   readonly startMs?: number;
   /** How long a guest may take to let go of a device before it is cut off. */
   readonly unplugMs?: number;
+  /** Where the guests' disks and images lie, when not in the state dir; several hosts may have it in common.  Spec: instances_path. */
+  readonly disksFolder?: string;
   /** Where other hosts fetch disks and send guests to; without it only drivers of this machine can. */
-  readonly moves?: { readonly host: string; readonly port: number };
+  readonly moves?: MovePorts;
+  readonly liveMoves?: LiveMoveRules;
   /** Looks for programs here instead of PATH. */
   readonly path?: string;
 }
@@ -54,7 +60,7 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
   const stateDir = resolve(options.stateDir);
   const turns = createTurns();
   const listeners = new Set<(event: GuestEvent) => void>();
-  const cache = createImageCache(imagesFolder(stateDir), clock);
+  const cache = createImageCache(() => imagesFolder(stateDir), clock);
   let host: { version: number; acceleration: 'kvm' | 'tcg' } | undefined;
   const started = () => {
     invariant(host, 'the driver was started');
@@ -90,16 +96,30 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     await live.forget(uuid);
   };
 
+  /** What disks stand on, and what known guests start from. */
+  const imagesInUse = async () => {
+    const names = await backingsIn(instancesFolder(stateDir));
+    // Of kernels no disk tells, and what other hosts' guests start from is not known here.
+    if (disksAreApart(stateDir)) for (const name of await readdir(imagesFolder(stateDir))) if (/\.a[kr]i$/.test(name)) names.add(name);
+    for (const { record } of live.list().live) {
+      const { spec, rescue } = record;
+      for (const image of [spec.image, spec.kernel, spec.ramdisk, rescue?.image, rescue?.kernel, rescue?.ramdisk])
+        if (image) names.add(cache.nameOf(image));
+    }
+    return names;
+  };
+
   const hands: QemuHands = {
     live,
     must,
     onGuest: (uuid, work) => turns.run(uuid, work),
+    hostname,
     unplugMs: options.unplugMs ?? 20_000,
     moveMs: MOVE_MS,
   };
   const handlers = { ...coldHandlers(hands), ...lazyHandlers(() => liveMove) };
   const moves = createMoveServer({ stateDir, tcp: options.moves, log, handlers });
-  const liveMove = createLiveMove(hands, moves);
+  const liveMove = createLiveMove(hands, moves, options.liveMoves ?? usualRules);
 
   return {
     type: 'QEMU',
@@ -107,6 +127,8 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     async start() {
       mustHavePrograms(options.path);
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
+      if (options.disksFolder) await placeDisks(stateDir, resolve(options.disksFolder));
+      await mkdir(instancesFolder(stateDir), { recursive: true, mode: 0o700 });
       const version = await qemuVersion();
       host = { version: version.number, acceleration: await accelerationOf(options, stateDir, version.text) };
       await cache.open();
@@ -117,12 +139,15 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
       live.close();
       await moves.close();
     },
-    async swapVolume() {
-      throw deedUnsupported({ deed: 'swap a volume', why: 'the QEMU driver has no such command yet' });
-    },
     inventory: () => readInventory({ hostname, stateDir, ...started() }),
     fetchImage: (image, open, signal) => cache.fetch(image, open, signal),
-    createDisks: (spec) => turns.run(spec.uuid, (signal) => createDisks(spec, guestPaths(stateDir, spec.uuid), cache, signal)),
+    tidyCache: (rules) => cache.tidy(rules, imagesInUse),
+    createDisks: (spec) =>
+      turns.run(spec.uuid, async (signal) => {
+        const paths = guestPaths(stateDir, spec.uuid);
+        await takeStake(stateDir, paths, hostname);
+        await createDisks(spec, paths, cache, signal);
+      }),
     spawn: (spec) => turns.run(spec.uuid, () => live.start(spec)),
     destroy(uuid) {
       liveMove.forget(uuid);
@@ -132,7 +157,7 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     removeDisks: (uuid) =>
       turns.run(uuid, async () => {
         await destroy(uuid);
-        if (isUuid(uuid)) await rm(guestPaths(stateDir, uuid).folder, { recursive: true, force: true });
+        if (isUuid(uuid)) await dropStake(stateDir, guestPaths(stateDir, uuid), hostname);
       }),
     powerOff: (uuid, graceMs) =>
       turns.run(uuid, async (hurry) => {
@@ -154,6 +179,7 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
       }),
     ...createPowerDeeds(hands),
     ...createPlugDeeds(hands),
+    swapVolume: createSwapVolume(hands),
     snapshot: createSnapshot(hands),
     resizeDisks: (spec) =>
       turns.run(spec.uuid, async (hurry) => {
@@ -196,6 +222,7 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
 /** The handlers of a part that needs the server which needs the handlers. */
 function lazyHandlers(part: () => LiveMove): LiveMove['handlers'] {
   return {
+    shared: (question, socket) => part().handlers.shared(question, socket),
     config: (question, socket) => part().handlers.config(question, socket),
     incoming: (question, socket) => part().handlers.incoming(question, socket),
     nbd: (question, socket) => part().handlers.nbd(question, socket),

@@ -57,7 +57,7 @@ describe('image header', () => {
 
 describe('image cache', () => {
   const fetch = async (bytes: Buffer, more: object = {}) => {
-    const cache = createImageCache(folder, systemClock);
+    const cache = createImageCache(() => folder, systemClock);
     await cache.open();
     const image = testImage(bytes, more);
     await cache.fetch(image.ref, async () => Readable.from([bytes]), never);
@@ -82,7 +82,7 @@ describe('image cache', () => {
   });
 
   test('an image larger than the free space is refused before a byte is fetched', async () => {
-    const cache = createImageCache(folder, systemClock);
+    const cache = createImageCache(() => folder, systemClock);
     await cache.open();
     const { ref } = testImage(Buffer.alloc(1), { sizeBytes: 2 ** 52 });
     await assert.rejects(
@@ -94,7 +94,7 @@ describe('image cache', () => {
 
   test('what a kill left of a download is removed at the next start', async () => {
     await writeFile(join(folder, 'x.0123.raw.abc.part'), 'half');
-    await createImageCache(folder, systemClock).open();
+    await createImageCache(() => folder, systemClock).open();
     assert.deepEqual(await readdir(folder), []);
   });
 });

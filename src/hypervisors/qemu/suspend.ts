@@ -18,19 +18,20 @@ export interface MigrationStatus {
 }
 export const migrationOf = async (qmp: Qmp) => (await qmp.command('query-migrate')) as MigrationStatus; // QEMU's own form
 
-/** Waits until a migration of QEMU's has come to one of these states. Throws hypervisorFailed when it ended otherwise, the signal's reason when told to stop. */
+/** Waits until a migration of QEMU's has come to one of these states, and answers which. Throws hypervisorFailed when it ended otherwise, the signal's reason when told to stop. */
 export async function migrationReaches(
   qmp: Qmp,
   wanted: readonly string[],
   signal: AbortSignal,
   look: (seen: MigrationStatus) => void = () => {},
-): Promise<void> {
+): Promise<string> {
   for (;;) {
     signal.throwIfAborted();
     const seen = await migrationOf(qmp);
     look(seen);
-    if (wanted.includes(seen.status ?? 'none')) return;
-    if (seen.status === 'failed' || seen.status === 'cancelled') {
+    const { status = 'none' } = seen;
+    if (wanted.includes(status)) return status;
+    if (status === 'failed' || status === 'cancelled' || status === 'postcopy-paused') {
       throw hypervisorFailed({ why: `the guest's memory could not be sent: ${seen['error-desc'] ?? seen.status}` });
     }
     await pause(10);

@@ -4,7 +4,7 @@ import type { GuestEvent, MoveProgress } from '../../hypervisors/driver.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { wireError } from '../../model/errors.ts';
 import { claimRefused, commandTooLate, deedGivenUp } from '../../model/errors-conductor.ts';
-import { buildGuest, commandAmounts, plainNetwork, undoGuest } from './build-guest.ts';
+import { buildGuest, commandAmounts, plainNetwork, relayGuest, undoGuest } from './build-guest.ts';
 import { doDeed } from './do-deed.ts';
 import type { Entry, Journal } from './journal.ts';
 import type { Outbox } from './outbox.ts';
@@ -23,6 +23,10 @@ export interface Guests {
   settled(report: AgentReport, verdict: Verdict): void;
   /** Stops a guest that is not this host's any more. `disks`: 'drop' for servers that are gone, 'keep' for ones another host owns. */
   putAway(entry: Entry, disks: 'drop' | 'keep'): Promise<void>;
+  /** Starts a guest that should run and does not; when that fails, says how it is. */
+  revive(entry: Entry): Promise<void>;
+  /** Ends a guest whose server is deleted: 'drop' with its disks; 'off' leaves them. Also one without an entry. */
+  endDeleted(uuid: string, how: 'drop' | 'off'): Promise<void>;
   /** Waits for what is in hand, at most the grace; builds that last longer are left to the next start. */
   stop(): Promise<void>;
   /** Nothing is in hand. */
@@ -31,6 +35,7 @@ export interface Guests {
 
 const STOPPING = new Error('the agent stops');
 const CANCELLED = new Error('the server is deleted');
+const AGAIN_MS = 1000;
 /** How far a move that a delete overtook may have raised a guest's epoch above its server's. */
 const MOVE_EPOCHS = 2;
 const GIVEN_UP = new Error('somebody asked it to be given up');
@@ -54,6 +59,7 @@ export function createGuests(
   /** Guests that were dropped here: late orders of the same job, or of older ones, must not bring them back. */
   const dropped = new Map<string, { jobUuid: string; epoch: number; until: Micros }>();
   const slots = createSlots(options.concurrency);
+  const leaving = createSlots(options.liveMigrations);
   let stopping = false;
 
   /** What is done to one guest is done in turn. */
@@ -219,6 +225,7 @@ export function createGuests(
             entry,
             tracker,
             signal: control.signal,
+            turnToLeave: () => leaving.take(control.signal),
             told: (state) => told(command, state),
             moved: (bytes) => moved(command, bytes),
           });
@@ -252,7 +259,6 @@ export function createGuests(
     },
     happened(event) {
       const entry = journal.get(event.uuid);
-      if ((entry?.until ?? 0) > clock.now()) return; // on the move: the conductor asks for what it wants to know
       // A guest that stops while it is being built or turned off is that work's business.
       if (!entry || inHand.has(event.uuid) || ended.has(event.uuid)) return;
       if (event.kind === 'stopped' && event.reason === 'host-request') return;
@@ -269,6 +275,14 @@ export function createGuests(
       if (!entry || entry.epoch !== said.epoch) return;
       if (entry.state === 'failed' || entry.state === 'destroyed') {
         if (entry.report?.jobUuid === said.jobUuid && entry.report.kind === said.kind) journal.drop(said.uuid);
+        return;
+      }
+      // It is just coming: the conductor writes down that it is here, and then hears how it is.
+      if (verdict === 'stale' && said.kind === 'power' && entry.state === 'built' && (entry.until ?? 0) > clock.now()) {
+        clock.after(AGAIN_MS, () => {
+          const now = journal.get(said.uuid);
+          if (!stopping && now?.state === 'built' && now.epoch === said.epoch && !inHand.has(said.uuid)) outbox.add(said);
+        });
         return;
       }
       if (verdict === 'stale' && entry.state === 'built' && (entry.until ?? 0) < clock.now())
@@ -288,6 +302,28 @@ export function createGuests(
         else journal.put({ ...entry, state: 'parked', until: clock.now() + options.keepDisksMs * 1000 });
       });
     },
+    revive: ({ uuid, epoch }) =>
+      inTurn(uuid, async () => {
+        const entry = journal.get(uuid);
+        if (entry?.epoch !== epoch || entry.state !== 'built' || !entry.guest) return;
+        try {
+          await parts.relay?.open(relayGuest(entry.guest));
+          await driver.powerOn(entry.guest);
+          log.info({ server: uuid }, 'a guest that was running before is started again');
+          outbox.add(report('power', { ...entry, jobUuid: null }, clock.now(), { power: 'running', details: 'started with its host' }));
+        } catch (cause) {
+          log.error({ err: cause, server: uuid }, 'a guest that was running before could not be started');
+          const details = `it could not be started with its host: ${cause instanceof Error ? cause.message : String(cause)}`;
+          outbox.add(report('power', { ...entry, jobUuid: null }, clock.now(), { power: 'shutdown', details }));
+        }
+      }),
+    endDeleted: (uuid, how) =>
+      inTurn(uuid, async () => {
+        if (how === 'off') return driver.powerOff(uuid, 0);
+        building.get(uuid)?.abort(CANCELLED);
+        await clean({ uuid });
+        journal.drop(uuid);
+      }),
     async stop() {
       stopping = true;
       await Promise.race([Promise.all(turns.values()), clock.sleep(options.stopGraceMs)]);

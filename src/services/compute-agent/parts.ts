@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Bus } from '../../bus/bus.ts';
 import type { BuildCommand } from '../../bus/contracts/compute-agent.ts';
-import type { Driver, GuestSpec, ImageRef } from '../../hypervisors/driver.ts';
+import type { CacheRules, Driver, GuestSpec, ImageRef } from '../../hypervisors/driver.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { NetworkInfo, RequestedNetworks } from '../../model/server.ts';
@@ -39,6 +39,9 @@ export interface MetadataRelay {
 /** Files of a guest's config drive by path, base64. */
 export type ConfigDrive = (command: BuildCommand, networks: readonly NetworkInfo[]) => Promise<Readonly<Record<string, string>>>;
 
+export const runningDeletedActions = ['reap', 'shutdown', 'log', 'noop'] as const;
+export type RunningDeletedAction = (typeof runningDeletedActions)[number];
+
 export interface AgentOptions {
   /** Name of the host; unique in the cloud. */
   readonly host: string;
@@ -48,13 +51,23 @@ export interface AgentOptions {
   readonly attributes: Readonly<Record<string, unknown>>;
   /** Builds at once; 0: no limit.  Spec: max_concurrent_builds. */
   readonly concurrency: number;
+  /** Live migrations that leave at once; 0: no limit.  Spec: max_concurrent_live_migrations. */
+  readonly liveMigrations: number;
   /** Also waits until the disk has what the journal says: survives a power cut, not only a killed process. */
   readonly durable: boolean;
   /** Spec: report_interval. */
   readonly reportMs: number;
+  /** 0: only at the start.  Spec: update_resources_interval. */
   readonly inventoryMs: number;
-  /** Spec: sync_power_state_interval. */
+  /** 0: only at the start.  Spec: sync_power_state_interval. */
   readonly syncMs: number;
+  /** Guests that shall run and are off when the agent starts are started.  Spec: resume_guests_state_on_host_boot. */
+  readonly resumeGuests: boolean;
+  /** What is done, at the earliest so long after the deletion, with guests of deleted servers; `pollMs` 0: only when guests are compared.
+   *  Spec: running_deleted_instance_action, _timeout, _poll_interval. */
+  readonly runningDeleted: { readonly action: RunningDeletedAction; readonly timeoutMs: number; readonly pollMs: number };
+  /** How often the image cache is looked through (0: never), and what goes then.  Spec: [image_cache]. */
+  readonly imageCache: CacheRules & { readonly everyMs: number };
   /** A step that takes longer is told to the conductor as task state. */
   readonly progressMs: number;
   /** How often what guests do to their volumes is counted; 0: never.  Spec: volume_usage_poll_interval. */
@@ -72,10 +85,14 @@ export const agentDefaults: Omit<AgentOptions, 'host' | 'stateDir'> = {
   hostIp: '127.0.0.1',
   attributes: {},
   concurrency: 10,
+  liveMigrations: 1,
   durable: false,
   reportMs: 10_000,
   inventoryMs: 60_000,
   syncMs: 600_000,
+  resumeGuests: false,
+  runningDeleted: { action: 'reap', timeoutMs: 0, pollMs: 1_800_000 },
+  imageCache: { everyMs: 2_400_000, removeUnused: true, minimumAgeMs: 86_400_000, limitBytes: 0 },
   progressMs: 50,
   volumeUsageMs: 0,
   resendMs: 500,

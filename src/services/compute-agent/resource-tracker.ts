@@ -14,6 +14,8 @@ export interface ResourceTracker {
   claim(uuid: string, amounts: Amounts): string | null;
   /** Safe twice. */
   release(uuid: string): void;
+  /** What more was promised of than the host has now, as words; null: nothing. */
+  overdrawn(): string | null;
 }
 
 export function createResourceTracker(): ResourceTracker {
@@ -40,6 +42,12 @@ export function createResourceTracker(): ResourceTracker {
       claims.set(uuid, amounts);
       add(amounts, 1);
       return null;
+    },
+    overdrawn() {
+      const limits = capacity;
+      if (!limits) return null;
+      const over = claimClasses.filter((name) => used[name] > limits[name]);
+      return over.length === 0 ? null : over.map((name) => `${name} ${used[name]} of ${limits[name]}`).join(', ');
     },
     release(uuid) {
       const amounts = claims.get(uuid);

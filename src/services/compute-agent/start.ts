@@ -1,5 +1,5 @@
 import { computeAgentContract } from '../../bus/contracts/compute-agent.ts';
-import { conductorContract, type Owned } from '../../bus/contracts/conductor.ts';
+import { conductorContract, type Gone, type Owned } from '../../bus/contracts/conductor.ts';
 import type { GuestSpec, HostInventory } from '../../hypervisors/driver.ts';
 import { every } from '../../lib/clock.ts';
 import { newUuid } from '../../lib/ids.ts';
@@ -76,13 +76,16 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       },
     );
 
+    /** Guests of the journal, and those the hypervisor has besides. */
+    const allKnown = async () => [...new Set([...journal.all(), ...(await driver.guests())].map(({ uuid }) => uuid))];
+
     await driver.start();
     let inventory = await driver.inventory();
     const { shares, owned, deleted, held } = await register(
       parts,
       state,
       inventory,
-      journal.all().map((entry) => entry.uuid),
+      await allKnown(),
       parts.signal ? AbortSignal.any([end.signal, parts.signal]) : end.signal,
     );
     tracker.limit(inventory, shares);
@@ -97,30 +100,36 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
     /** Brings what is here in line with what the cloud says stands here. */
     async function reconcile(
       owned: readonly Owned[],
-      deleted: readonly string[],
+      deleted: readonly Gone[],
       held: readonly string[],
       askedAt: number,
       starting: boolean,
     ): Promise<void> {
       const standing = new Map(owned.map((one) => [one.uuid, one]));
+      const gone = new Map(deleted.map((one) => [one.uuid, one.at]));
       const running = new Map((await driver.guests()).map((guest) => [guest.uuid, guest]));
       for (const guest of running.values())
-        if (!guest.known || !journal.get(guest.uuid))
-          log.warn({ server: guest.uuid, pid: guest.pid }, 'a guest runs here that this agent has no record of; it is left alone');
+        if (!guest.known || !journal.get(guest.uuid)) {
+          const deletedAt = gone.get(guest.uuid);
+          if (deletedAt !== undefined) await endDeleted(guest.uuid, deletedAt);
+          else log.warn({ server: guest.uuid, pid: guest.pid }, 'a guest runs here that this agent has no record of; it is left alone');
+        }
       for (const entry of journal.all()) {
         const own = standing.get(entry.uuid);
         if (entry.state === 'parked') {
-          if (deleted.includes(entry.uuid) || (entry.until ?? 0) < clock.now()) await guests.putAway(entry, 'drop');
+          if (gone.has(entry.uuid) || (entry.until ?? 0) < clock.now()) await guests.putAway(entry, 'drop');
           // A move that went no further and whose job is over: the guest is this host's as before, turned off.
           else if (own?.epoch === entry.epoch && own.taskState === null) journal.put({ ...withoutUntil(entry), state: 'built' });
           else if (entry.until === HELD && own === undefined && !held.includes(entry.uuid)) await guests.putAway(entry, 'keep'); // a move that ended while nobody could tell this host
         } else if (entry.state === 'failed' || entry.state === 'destroyed') {
           if (entry.report) outbox.add(entry.report);
-        } else if (own?.epoch !== entry.epoch && comesHere(entry, held, askedAt) && !deleted.includes(entry.uuid)) {
+        } else if (own === undefined && entry.state === 'built' && gone.has(entry.uuid)) {
+          await endDeleted(entry.uuid, gone.get(entry.uuid) ?? 0);
+        } else if (own?.epoch !== entry.epoch && comesHere(entry, held, askedAt)) {
           // The conductor has not written it down yet.
         } else if (own?.epoch !== entry.epoch) {
           // Half-made ones leave nothing worth keeping; a whole one may be the only copy of its disks until its new host has it.
-          const keep = entry.state === 'built' && !deleted.includes(entry.uuid);
+          const keep = entry.state === 'built';
           log.warn({ server: entry.uuid, epoch: entry.epoch, owner: own?.epoch }, 'a guest is not this host’s any more and is put away');
           await guests
             .putAway(entry, keep ? 'keep' : 'drop')
@@ -130,6 +139,11 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         } else {
           if (entry.report && own.taskState !== null) outbox.add(entry.report);
           const power = running.get(entry.uuid)?.power ?? 'shutdown';
+          const wasRunning = own.taskState === null && own.vmState === 'active' && own.powerState === powerStates.running;
+          if (starting && options.resumeGuests && wasRunning && entry.guest && (power === 'shutdown' || power === 'crashed')) {
+            void guests.revive(entry);
+            continue;
+          }
           if (own.taskState === null && own.powerState !== powerStates[power] && own.vmState !== 'building')
             outbox.add({
               kind: 'power',
@@ -146,12 +160,23 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
               step: null,
               result: null,
             });
-          if (starting && entry.guest && power === 'running') await parts.relay?.open(relayGuest(entry.guest));
+          if (starting && entry.guest) await parts.relay?.open(relayGuest(entry.guest));
         }
       }
     }
+    /** What the operator wants done with a guest whose server is deleted. Only one that runs is worth a word: a guest that is off harms nobody, but takes room. */
+    async function endDeleted(uuid: string, deletedAt: number): Promise<void> {
+      const { action, timeoutMs } = options.runningDeleted;
+      if (action === 'noop' || clock.now() - deletedAt < timeoutMs * 1000) return;
+      const power = (await driver.guest(uuid))?.power;
+      const runs = power !== undefined && power !== 'shutdown' && power !== 'crashed';
+      if (action !== 'reap' && !runs) return;
+      log.warn({ server: uuid, action }, 'a guest is here whose server is deleted');
+      if (action === 'log') return;
+      await guests.endDeleted(uuid, action === 'reap' ? 'drop' : 'off');
+    }
     const sync = async () => {
-      const known = journal.all().map((entry) => entry.uuid);
+      const known = await allKnown();
       const askedAt = clock.now();
       const answer = await bus.ask(conductorContract, 'listOwned', { ...sender(), known }, { timeoutMs: options.askMs });
       await reconcile(answer.owned, answer.deleted, answer.held, askedAt, false);
@@ -187,6 +212,29 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
       },
       { host: options.host, concurrency: 64 },
     );
+    /** Says so when the host itself has become another, and when more is promised of it than it has. */
+    let overdrawn = tracker.overdrawn();
+    function tellDrift(before: HostInventory): void {
+      const drift = (['vcpus', 'memoryMiB', 'diskGiB', 'hypervisorVersion'] as const)
+        .filter((name) => before[name] !== inventory[name])
+        .map((name) => `${name} ${before[name]} -> ${inventory[name]}`);
+      if (drift.length > 0) log.warn({ drift }, `the host offers something else than before: ${drift.join(', ')}`);
+      const over = tracker.overdrawn();
+      if (over !== null && over !== overdrawn) log.warn({ over }, `more is promised to guests than the host has: ${over}`);
+      overdrawn = over;
+    }
+    const tidyCache = async () => {
+      const { images, bytes, inUse, removed, freedBytes } = await driver.tidyCache(options.imageCache);
+      const words = `the image cache holds ${images} images of ${mebibytes(bytes)} MiB, ${inUse} of them in use`;
+      if (removed.length === 0) log.debug({ images, bytes, inUse }, words);
+      else log.info({ removed }, `${words}; ${removed.length} unused ones of ${mebibytes(freedBytes)} MiB were removed`);
+    };
+    /** Every so often, first after that time; 0: never. */
+    const later = async (ms: number, work: () => Promise<void>, what: string) => {
+      if (ms <= 0 || !Number.isFinite(ms)) return;
+      await clock.sleep(ms, end.signal);
+      await every(clock, ms, end.signal, work, failed(what));
+    };
     let reported = JSON.stringify(inventory);
     let looked = clock.now();
     const failed = (what: string) => (cause: unknown) => {
@@ -200,10 +248,12 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         end.signal,
         async () => {
           let report: ReturnType<typeof hypervisorReport> | null = null;
-          if (clock.now() - looked >= options.inventoryMs * 1000) {
+          if (options.inventoryMs > 0 && clock.now() - looked >= options.inventoryMs * 1000) {
             looked = clock.now();
+            const before = inventory;
             inventory = await driver.inventory();
             tracker.limit(inventory, shares);
+            tellDrift(before);
             const text = JSON.stringify(inventory);
             // What monitors measure is never the same.
             if (text !== reported || parts.metrics) report = hypervisorReport(parts, inventory);
@@ -213,17 +263,13 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         },
         failed('liveness could not be reported'),
       ),
-      (async () => {
-        await clock.sleep(options.syncMs, end.signal);
-        await every(clock, options.syncMs, end.signal, sync, failed('guests could not be compared'));
-      })(),
-      (async () => {
-        const { volumeUsageMs: pause } = options;
-        if (pause === 0) return;
-        await clock.sleep(pause, end.signal);
-        const count = () => volumesUsed(journal.all().flatMap(({ state, guest }) => (state === 'built' && guest ? [guest] : [])));
-        await every(clock, pause, end.signal, count, failed('the use of volumes could not be told'));
-      })(),
+      later(Math.min(...[options.syncMs, options.runningDeleted.pollMs].filter((ms) => ms > 0)), sync, 'guests could not be compared'),
+      later(options.imageCache.everyMs, tidyCache, 'the image cache could not be looked through'),
+      later(
+        options.volumeUsageMs,
+        () => volumesUsed(journal.all().flatMap(({ state, guest }) => (state === 'built' && guest ? [guest] : []))),
+        'the use of volumes could not be told',
+      ),
     ];
     return {
       hostUuid: state.identity().hostUuid,
@@ -243,6 +289,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
   }
 }
 
+const mebibytes = (bytes: number) => Math.round(bytes / 1024 ** 2);
 const withoutUntil = ({ until: _until, ...entry }: Entry): Entry => entry;
 
 const hypervisorReport = ({ driver, options, metrics }: AgentParts, inventory: HostInventory) => ({
@@ -269,7 +316,7 @@ async function register(
   inventory: HostInventory,
   known: string[],
   signal: AbortSignal,
-): Promise<{ shares: Shares; owned: Owned[]; deleted: string[]; held: string[] }> {
+): Promise<{ shares: Shares; owned: Owned[]; deleted: Gone[]; held: string[] }> {
   const { bus, clock, log, options } = parts;
   const { hostUuid, epoch } = state.identity();
   const bootId = state.identity().bootId ?? newUuid();

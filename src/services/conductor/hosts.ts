@@ -1,5 +1,5 @@
 import type { Input, Output } from '../../bus/bus.ts';
-import type { conductorContract, Owned } from '../../bus/contracts/conductor.ts';
+import type { conductorContract, Gone, Owned } from '../../bus/contracts/conductor.ts';
 import type { Query } from '../../db/engine.ts';
 import { writeChange } from '../../db/tables/compute/changes.ts';
 import {
@@ -14,7 +14,7 @@ import {
   touchService,
   updateHost,
 } from '../../db/tables/compute/hosts.ts';
-import { heldOn } from '../../db/tables/compute/migrations.ts';
+import { completeEvacuations, heldOn } from '../../db/tables/compute/migrations.ts';
 import { setInventories } from '../../db/tables/placement/inventories.ts';
 import { followTraits } from '../../db/tables/placement/names.ts';
 import { touchClaimed } from '../../db/tables/placement/touches.ts';
@@ -54,6 +54,7 @@ export async function registerHost(parts: Parts, ask: Input<Messages['registerHo
       taken = known.epoch + 1;
     }
     await offer(tx, parts, ask.hostUuid, ask.report, known?.traits ?? []);
+    await completeEvacuations(tx, ask.host, at);
     await writeChange(tx, { noun: 'host', key: ask.host, what: 'registered', projectId: null, body: { epoch: taken }, at });
     return taken;
   });
@@ -132,7 +133,7 @@ export async function listOwned({ db }: Parts, ask: Input<Messages['listOwned']>
 async function standing(
   db: Query,
   ask: { host: string; known: readonly string[] },
-): Promise<{ owned: Owned[]; deleted: string[]; held: string[] }> {
+): Promise<{ owned: Owned[]; deleted: Gone[]; held: string[] }> {
   const rows = await db
     .selectFrom('servers')
     .select(['uuid', 'epoch', 'vm_state', 'task_state', 'power_state'])
@@ -148,11 +149,17 @@ async function standing(
   }));
   const living = new Set(rows.map((row) => row.uuid));
   const unsure = ask.known.filter((uuid) => !living.has(uuid));
-  const deleted: string[] = [];
+  // Only what is known to be deleted: of a server without a row nobody can say that its disks are worth nothing.
+  const deleted: Gone[] = [];
   for (let at = 0; at < unsure.length; at += 500) {
     const part = unsure.slice(at, at + 500);
-    const alive = await db.selectFrom('servers').select('uuid').where('uuid', 'in', part).where('deleted', '=', 0).execute();
-    deleted.push(...part.filter((uuid) => !alive.some((row) => row.uuid === uuid)));
+    const gone = await db
+      .selectFrom('servers')
+      .select(['uuid', 'deleted_at'])
+      .where('uuid', 'in', part)
+      .where('deleted', '<>', 0)
+      .execute();
+    deleted.push(...gone.map((row) => ({ uuid: row.uuid, at: row.deleted_at ?? 0 })));
   }
   return { owned, deleted, held: await heldOn(db, ask.host) };
 }

@@ -26,11 +26,12 @@ const connect: Step<'swap-volume'> = {
     const row = await findBlockDevice(parts.db.read, job.input.device);
     if (!row || server.host === null) throw volumeNotAttached({ server: server.uuid, volume: job.input.oldVolumeId });
     const connection = await parts.volumes.connect(job.input.newAttachment, connectorOf(server.host, row.device_name));
-    const { sizeGiB } = await parts.volumes.show(job.input.newVolumeId);
+    const { sizeGiB, migrationStatus } = await parts.volumes.show(job.input.newVolumeId);
     run.point('connect', 'middle');
     const fresh = guestVolume({
       ...row,
-      volume_id: job.input.newVolumeId,
+      // A volume that its service moves goes on under the id it had, for the guest's host too.
+      volume_id: migrationStatus === `target:${job.input.oldVolumeId}` ? job.input.oldVolumeId : job.input.newVolumeId,
       connection: JSON.stringify(connection),
       volume_size_gib: sizeGiB,
     });

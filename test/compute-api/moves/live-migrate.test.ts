@@ -79,6 +79,42 @@ test('to a named host, forced or asked of the scheduler; and what is refused', a
   await house.db.transaction((tx) => tx.updateTable('services').set({ disabled: 0 }).execute());
 });
 
+test('of two that leave one host the second waits its turn; it can be given up while it waits, and goes when the first has ended', async () => {
+  const ids: string[] = [];
+  for (let made = 0; made < 4; made++) ids.push(await house.boot('active', { 'fake:migrateLive': 'slow:60000' }));
+  const hosts = await Promise.all(ids.map(async (id) => (await house.server(id)).host));
+  const full = hosts.find((host, at) => hosts.indexOf(host) !== at);
+  const [first = '', second = ''] = ids.filter((_id, at) => hosts[at] === full);
+  const abort = async (id: string) =>
+    house.ask(`DELETE /servers/${id}/migrations/${(await migrationsOf(id)).at(-1)?.id}`, { as: 'admin', at: '2.24' });
+  const stays = (id: string) =>
+    house.core.until(
+      () => house.server(id),
+      (server) => server.taskState === null,
+    );
+  await house.act(first, live(), admin);
+  await running(first);
+  for (const how of ['given up', 'goes']) {
+    await house.act(second, live(), admin);
+    await house.core.until(
+      () => migrationsOf(second),
+      (rows) => rows.at(-1)?.status === 'running',
+    );
+    assert.equal((await migrationsOf(second)).at(-1)?.progress, '{}', 'nothing moves yet');
+    if (how === 'goes') {
+      await abort(first);
+      await stays(first);
+      await house.core.until(
+        () => migrationsOf(second),
+        (rows) => rows.at(-1)?.progress !== '{}',
+      );
+    }
+    assert.equal((await abort(second)).status, 202);
+    await stays(second);
+    assert.equal((await migrationsOf(second)).at(-1)?.status, 'cancelled');
+  }
+});
+
 test('on its way it can be listed, shown, aborted and forced to its end', async () => {
   const id = await house.boot('active', { 'fake:migrateLive': 'slow:60000' });
   const from = (await house.server(id)).host;

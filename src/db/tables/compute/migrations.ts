@@ -115,6 +115,18 @@ export async function setMigration(tx: Query, uuid: string, set: MigrationSet, a
   return done.numUpdatedRows > 0n;
 }
 
+/** The host that servers were evacuated from is back and puts their guests away.  Spec: compute api-ref "Update Compute Service", forced_down. */
+export async function completeEvacuations(tx: Query, host: string, at: Micros): Promise<void> {
+  const set = { status: 'completed', updated_at: at };
+  await tx
+    .updateTable('server_migrations')
+    .set(set)
+    .where('type', '=', 'evacuation')
+    .where('source_host', '=', host)
+    .where('status', '=', 'done')
+    .execute();
+}
+
 export async function findMigration(
   db: Query,
   by: { uuid: string } | { id: number; serverUuid: string },

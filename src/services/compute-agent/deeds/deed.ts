@@ -15,6 +15,8 @@ export interface DeedAt {
   readonly tracker: ResourceTracker;
   /** Aborts when the server is deleted meanwhile, or the agent stops: then nobody wants the outcome. */
   readonly signal: AbortSignal;
+  /** Waits until a live migration may leave this host, or `signal` aborts; answers how to say that it has ended. */
+  turnToLeave(): Promise<() => void>;
   /** Tells the conductor how far it is, as the server's task state; may get lost. */
   told(taskState: string): void;
   /** Tells the conductor how far a live migration is; may get lost. */

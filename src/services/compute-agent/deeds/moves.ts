@@ -89,6 +89,7 @@ export const prepareIncoming: Deed<'prepareIncoming'> = {
       const short = tracker.claim(uuid, amounts);
       if (short !== null) throw claimRefused({ why: short });
       const guest = await related(parts, await dressed(at, args));
+      await imageFirst(at, guest);
       const offer = await parts.driver.prepareIncoming(guest);
       return { result: { offer: { ...offer } }, guest, entry: { state: 'built', epoch, amounts, until: deadline } };
     } catch (cause) {
@@ -98,10 +99,27 @@ export const prepareIncoming: Deed<'prepareIncoming'> = {
   },
 };
 
+/** With the image here only what the guest wrote above it has to come. An image that cannot be had any more comes with the disk, as one. */
+async function imageFirst({ parts, signal }: DeedAt, { image: ref, uuid }: GuestSpec): Promise<void> {
+  if (!ref) return;
+  await parts.driver
+    .fetchImage(ref, () => parts.image.download(ref.id), signal)
+    .catch((cause) =>
+      parts.log.info({ err: cause, server: uuid, image: ref.id }, 'a guest is on its way whose image cannot be had: its disk comes whole'),
+    );
+  signal.throwIfAborted();
+}
+
 export const migrateLive: Deed<'migrateLive'> = {
   on: 'guest',
-  async run({ parts, guest, signal, moved }, { offer }) {
-    await parts.driver.migrateLive(guest.uuid, offer, signal, moved);
+  async run({ parts, guest, signal, moved, turnToLeave }, { offer }) {
+    const left = await turnToLeave();
+    try {
+      signal.throwIfAborted();
+      await parts.driver.migrateLive(guest.uuid, offer, signal, moved);
+    } finally {
+      left();
+    }
     await parts.relay?.close(guest.uuid);
     return { result: {}, entry: { state: 'parked', until: HELD } };
   },

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { waitFor } from '../house/running.ts';
+import { openTwoHosts, type TwoHosts } from '../house/two-hosts.ts';
+import { requires } from '../requires.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a test reads bodies of every form
+type Any = any;
+
+describe('a running guest goes from host to host', { skip: requires('qemu', 'tiny-image', 'rabbitmq') }, () => {
+  let two: TwoHosts;
+  let id: string;
+  let uptime = 0;
+  const live = () => two.act(id, { 'os-migrateLive': { host: null, block_migration: 'auto' } }, 'admin');
+  /** The migration, once some of the memory has gone over. */
+  const underWay = async (): Promise<Any> => {
+    let seen: Any;
+    await waitFor(
+      async () => {
+        seen = await two.migrationOf(id);
+        return seen?.status === 'running' && seen.memory_processed_bytes > 0;
+      },
+      60_000,
+      () => `no memory moves: ${JSON.stringify(seen)}`,
+      20,
+    );
+    return seen;
+  };
+  /** It runs on that host as it did before, seen from inside. */
+  const runsOn = async (host: string) => {
+    await two.reaches(id, 'ACTIVE');
+    assert.equal(await two.hostOf(id), host);
+    const now = await two.uptime(id);
+    assert.ok(now > uptime && now < uptime + 240, `it was up for ${uptime} s before, and is for ${now} s`);
+    uptime = now;
+    assert.equal(await two.ssh(id, 'cat /run/memory /root/kept'), 'remembered\nkept');
+    await waitFor(
+      () => two.emulators().length === 1,
+      20_000,
+      () => `emulators are left: ${two.emulators().length}`,
+    );
+  };
+  const nothingOn = (host: string) =>
+    waitFor(
+      async () => (await two.used())[host] === 0,
+      30_000,
+      () => `host ${host} does not have its claim back`,
+      50,
+    );
+  before(async () => {
+    // Slow from host one, so that there is time to do something about it.
+    two = await openTwoHosts({
+      one: { libvirt: ['live_migration_bandwidth = 8'] },
+      config: { libvirt: ['live_migration_permit_post_copy = true'] },
+    });
+    id = await two.create('mover', await two.tiny());
+    await two.startHost('two');
+    await two.login(id);
+    await two.ssh(id, 'echo remembered > /run/memory; echo kept > /root/kept; sync');
+    uptime = await two.uptime(id);
+  });
+  after(() => two?.close());
+
+  test('aborted: it stays, and the other host has its claim back', async () => {
+    await live();
+    const move = await underWay();
+    assert.ok(move.memory_total_bytes >= move.memory_processed_bytes && move.disk_total_bytes > 0, JSON.stringify(move));
+    await two.ask('admin', 'DELETE', `/servers/${id}/migrations/${move.id}`);
+    await two.moveIs(id, 'cancelled');
+    await runsOn('one');
+    await nothingOn('two');
+  });
+
+  test('killed with its agent in the middle: the guest stays, the claim is given back, the next migration works', async () => {
+    await live();
+    await underWay();
+    const host = two.hosts.get('two')!;
+    host.child.kill('SIGKILL');
+    await host.ended;
+    await two.moveIs(id, 'error');
+    const server = await two.reaches(id, 'ACTIVE');
+    assert.match(
+      JSON.stringify(server.fault ?? (await two.ask('admin', 'GET', `/servers/${id}/os-instance-actions`))),
+      /other host|live-migration/,
+    );
+    await runsOn('one');
+    await nothingOn('two');
+    await two.startHost('two');
+  });
+
+  test('forced to its end: it runs there while the rest of its memory comes', async () => {
+    await live();
+    const move = await underWay();
+    await two.ask('admin', 'POST', `/servers/${id}/migrations/${move.id}/action`, { force_complete: null });
+    await two.moveIs(id, 'completed');
+    await runsOn('two');
+    await nothingOn('one');
+    assert.equal(await two.ssh(id, 'timeout 10 wget -q -O - http://169.254.169.254/latest/meta-data/hostname'), 'mover.novalocal');
+  });
+
+  test('and back, at full speed', async () => {
+    const began = performance.now();
+    await live();
+    await two.moveIs(id, 'completed');
+    console.log(JSON.stringify({ figure: 'live-migration.api', totalMs: Math.round(performance.now() - began) }));
+    await runsOn('one');
+    await nothingOn('two');
+  });
+
+  test('an agent that dies leaves its guest running, and the next one knows it; what happens to it is noticed within a second', async () => {
+    await live();
+    await two.ask('admin', 'POST', `/servers/${id}/migrations/${(await underWay()).id}/action`, { force_complete: null });
+    await two.moveIs(id, 'completed');
+    await runsOn('two');
+    const host = two.hosts.get('two')!;
+    host.child.kill('SIGKILL');
+    await host.ended;
+    assert.ok((await two.uptime(id)) > uptime);
+    await two.startHost('two');
+    const pid = two.emulators()[0]?.pid ?? 0;
+    const killed = performance.now();
+    process.kill(pid, 'SIGKILL');
+    await two.reaches(id, 'SHUTOFF', 20_000);
+    console.log(JSON.stringify({ figure: 'qemu.killed-noticed', ms: Math.round(performance.now() - killed) }));
+    assert.equal((await two.show(id))['OS-EXT-STS:power_state'], 6);
+    await two.act(id, { 'os-start': null });
+    await two.reaches(id, 'ACTIVE');
+    assert.equal(await two.hostOf(id), 'two');
+  });
+
+  test('two agents of one name, or in one data dir: the second is told so and ends', async () => {
+    const namesake = two.beginHost('two', { as: 'namesake' });
+    assert.notEqual(await namesake.ended, 0);
+    assert.match(namesake.output(), /host name two .* is alive/);
+    const twin = two.beginHost('two', { as: 'twin', dataDir: two.hosts.get('two')!.dataDir });
+    assert.notEqual(await twin.ended, 0);
+    assert.match(twin.output(), /Another compute agent uses/);
+    assert.equal(two.hosts.get('two')!.child.exitCode, null);
+  });
+});
