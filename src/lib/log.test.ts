@@ -19,7 +19,8 @@ test('a log file is bounded: it keeps one older file beside it, both readable by
       await turn();
     }
     const deadline = Date.now() + 10_000;
-    while (!last().includes('"n":499,') && Date.now() < deadline) await turn();
+    const settled = () => last().includes('"n":499,') && existsSync(target);
+    while (!settled() && Date.now() < deadline) await turn();
     assert.match(last(), /"n":499,/);
     assert.deepEqual(readdirSync(dir).sort(), ['a.log', 'a.log.1']);
     for (const name of readdirSync(dir)) assert.equal(statSync(join(dir, name)).mode & 0o777, 0o600);

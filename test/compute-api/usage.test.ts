@@ -196,6 +196,7 @@ test('what a quota set or class was given comes back, with the limits of network
   const wish = raised(before);
   assert.deepEqual((await ask(`PUT ${path}`, { at: '2.35', body: { quota_set: wish } })).body.quota_set, wish);
   assert.equal((await ask(`GET ${path}/detail`, { at: '2.35' })).body.quota_set.fixed_ips.limit, 99);
+  assert.equal((await ask('GET /limits', { as: 'demo', at: '2.35' })).body.limits.absolute.maxSecurityGroups, 99);
   assert.equal('fixed_ips' in (await ask(`GET ${path}`, { at: '2.36' })).body.quota_set, false);
   await house.db.transaction((tx) => tx.deleteFrom('quota_limits').execute());
 });

@@ -133,6 +133,48 @@ test('a count whose conductor died is begun anew by another; one in hand is left
   }
 });
 
+test('counts older than a year are forgotten', async () => {
+  const house = await openHouse({ hosts: 0, conductors: 0, schedulers: 0 });
+  try {
+    const now = Date.now() * 1000;
+    const key = {
+      task_name: 'instance_usage_audit',
+      state: 'DONE',
+      task_items: 0,
+      errors: 0,
+      message: '',
+      owner: 'one',
+      period_beginning: 1,
+    };
+    const [old, young] = [newUuid(), newUuid()];
+    await house.db.transaction(async (tx) => {
+      await tx
+        .insertInto('task_log')
+        .values([
+          { ...key, host: 'old', period_ending: 2, touched_at: now - 401 * 24 * HOUR },
+          { ...key, host: 'young', period_ending: 2, touched_at: now - 300 * 24 * HOUR },
+        ])
+        .execute();
+      for (const [volumeId, at] of [
+        [old, now - 401 * 24 * HOUR],
+        [young, now],
+      ] as const)
+        await countVolume(
+          tx,
+          house.db.kind,
+          { volumeId, serverUuid: newUuid(), now: at },
+          { reads: 1, readBytes: 1, writes: 1, writeBytes: 1 },
+        );
+    });
+    await house.startConductor('one');
+    const hosts = async () => (await house.db.read.selectFrom('task_log').select('host').execute()).map((row) => row.host);
+    assert.deepEqual(await house.until(hosts, (all) => all.length < 2), ['young']);
+    assert.deepEqual([...(await volumeTotals(house.db.read, [old, young])).keys()], [young]);
+  } finally {
+    await house.close();
+  }
+});
+
 test('what guests do to a volume adds up over restarts and over guests, and late words change nothing', async () => {
   const house = await openHouse({ hosts: 0, conductors: 0, schedulers: 0 });
   try {

@@ -1,7 +1,7 @@
 import { limitsOf, usageOf } from '../../db/tables/compute/quota-limits.ts';
 import { type Call, one, type Reply } from '../../http/call.ts';
 import { before } from '../../lib/answer.ts';
-import { type ComputeParts, quotasOf } from './parts.ts';
+import { type ComputeParts, limitsKept } from './parts.ts';
 
 /** Shows what a project may have and has; another project's to those who may see it.  Throws policyForbids (403).
  *  Spec: compute api-ref "Show Rate And Absolute Limits". */
@@ -9,7 +9,7 @@ export async function showLimits(parts: ComputeParts, call: Call): Promise<Reply
   const named = one(call, 'tenant_id');
   if (named !== undefined) call.allow({ project_id: named }, 'os_compute_api:limits:other_project');
   const project = named ?? call.caller.projectId ?? '';
-  const max = await limitsOf(parts.db.read, quotasOf(parts), project);
+  const max = await limitsOf(parts.db.read, limitsKept(parts), project);
   const used = await usageOf(parts.db.read, project);
   const absolute = {
     maxTotalInstances: max.instances,
@@ -22,9 +22,9 @@ export async function showLimits(parts: ComputeParts, call: Call): Promise<Reply
     maxImageMeta: before('2.39', max.metadata_items),
     maxPersonality: before('2.57', max.injected_files),
     maxPersonalitySize: before('2.57', max.injected_file_content_bytes),
-    maxSecurityGroups: before('2.36', -1),
-    maxSecurityGroupRules: before('2.36', -1),
-    maxTotalFloatingIps: before('2.36', -1),
+    maxSecurityGroups: before('2.36', max.security_groups),
+    maxSecurityGroupRules: before('2.36', max.security_group_rules),
+    maxTotalFloatingIps: before('2.36', max.floating_ips),
     totalInstancesUsed: used.instances ?? 0,
     totalCoresUsed: used.cores ?? 0,
     totalRAMUsed: used.ram ?? 0,

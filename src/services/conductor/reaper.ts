@@ -10,6 +10,8 @@ import { faultOf } from './outcome.ts';
 import type { Parts } from './run-job.ts';
 
 const DECISIONS = 100_000;
+/** Counts of usage: a year's must be known until the next one's is made. */
+const KEEP_COUNTS = 400 * 86_400_000_000;
 
 /** Looks after servers whose task is past its deadline though no job works on them, and forgets what is old. Safe in several processes at once. */
 export async function reap(parts: Parts): Promise<void> {
@@ -61,6 +63,14 @@ export async function reap(parts: Parts): Promise<void> {
     await tx
       .deleteFrom('idempotency_keys')
       .where('created_at', '<', now - options.keepIdempotencyKeys * 1_000_000)
+      .execute();
+    await tx
+      .deleteFrom('task_log')
+      .where('touched_at', '<', now - KEEP_COUNTS)
+      .execute();
+    await tx
+      .deleteFrom('volume_usages')
+      .where('counted_at', '<', now - KEEP_COUNTS)
       .execute();
   });
 }
