@@ -9,6 +9,6 @@ test('whatever is refused, the first advice makes it fit; none names a host to t
 });
 
 test('so it does where memory cells, devices, traits, aggregates, groups and hints refuse', () => {
-  const kinds = sharpAdviceHolds(200);
+  const kinds = sharpAdviceHolds(120);
   for (const [kind, times] of Object.entries(kinds)) assert.ok(times > 0, `no refusal had advice of the kind ${kind}`);
 });

@@ -58,7 +58,7 @@ test('a decision made again on the hosts of its moment is the same decision, wha
         assert.deepEqual(plainly(selectHosts(old.columns, rules, ask, 0)), was);
       }
     }),
-    { numRuns: 120 },
+    { numRuns: 60 },
   );
   rmSync(dir, { recursive: true });
 });

@@ -16,6 +16,7 @@ import { explainTable } from './explain-table.ts';
 import { createFastPath } from './fast/fast-path.ts';
 import { keepJournal, rewindKept } from './fast/journal.ts';
 import type { LiveAsk } from './filter.ts';
+import type { HostColumns } from './host-columns.ts';
 import { createHostMemory } from './host-memory.ts';
 import { loadJournals, saveJournals } from './journal-file.ts';
 import { wishOf } from './live-wish.ts';
@@ -24,6 +25,8 @@ import { askPlugins, loadPlugins } from './plugins/load-plugins.ts';
 import { type Choice, selectHosts } from './select.ts';
 
 type Asked<K extends keyof typeof schedulerContract.messages> = Static<(typeof schedulerContract.messages)[K]['input']>;
+/** A request whoever it is for. */
+const wordsOf = (request: HostRequest) => JSON.stringify({ ...request, serverUuid: '' });
 /** JSON knows no infinity. */
 const onWire = (weight: number) => (Number.isFinite(weight) ? weight : Math.sign(weight) * Number.MAX_VALUE || 0);
 
@@ -41,6 +44,14 @@ export interface Scheduler {
   select(requests: readonly HostRequest[], fresh: boolean): Promise<HostAnswer[]>;
 }
 
+interface Refusal {
+  readonly choice: Choice;
+  readonly ask: LiveAsk;
+  readonly columns: HostColumns;
+  /** Number of the next change of hosts then. */
+  readonly changes: number;
+  readonly claimed?: true;
+}
 const noReasons: HostAnswer['reasons'] = { seen: 0, filters: [], nearestMiss: null, smallestChange: null };
 const POLL_MS = 1000;
 const SERVICES_MS = 5000;
@@ -158,17 +169,25 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
     feedPosition: memory.position(),
     configHash: rules.hash,
   });
-  const decide = async (request: HostRequest, fresh: boolean): Promise<HostAnswer> => {
+  /** `alike`: refusals of the same moment. Where nothing changed since, the next request that is word for word the same is refused without looking again. */
+  const decide = async (request: HostRequest, fresh: boolean, alike: Map<string, Refusal>): Promise<HostAnswer> => {
     memory.forget(request.serverUuid);
     seed = (seed + 1) >>> 0;
     const own = seed;
+    const known = driver || plugins.parts.length > 0 || alike.size === 0 ? undefined : alike.get(wordsOf(request));
+    if (known && known.columns === memory.columns && known.changes === memory.columns.changes.next) {
+      present().journal.mark(own, request.serverUuid, known.ask.now, memory.groupHosts(request, known.claimed), known.claimed ?? false);
+      return answerOf(known.choice, own);
+    }
     try {
       let { choice, ask } = await choose(request, own, { mark: true });
       // A choice of ours may come to nothing: another host claimed, or the server refused. Nobody is refused for the sake of a mere choice.
       if (choice.hosts.length === 0 && fresh) ({ choice, ask } = await choose(request, own, { claimed: true, mark: true }));
       const answer = answerOf(choice, own);
       const chosen = choice.hosts[0];
+      const { columns } = memory;
       if (chosen) memory.consume(request, chosen.host, ask.wish);
+      else alike.set(wordsOf(request), { choice, ask, columns, changes: columns.changes.next, ...(fresh ? { claimed: true } : {}) });
       return answer;
     } catch (cause) {
       // One request that cannot be judged is no reason to fail those that came with it.
@@ -228,7 +247,8 @@ export async function startScheduler(parts: SchedulerParts): Promise<Scheduler> 
     const begun = clock.now();
     if (fresh || (await memory.hasOperatorNews())) await refresh();
     const answers: HostAnswer[] = [];
-    for (const request of requests) answers.push(await decide(request, fresh));
+    const alike = new Map<string, Refusal>();
+    for (const request of requests) answers.push(await decide(request, fresh, alike));
     news?.decided(requests, answers, { begun, ended: clock.now(), fresh });
     return answers;
   };
