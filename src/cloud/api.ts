@@ -4,6 +4,7 @@ import type { Bus } from '../bus/bus.ts';
 import { computeEvents } from '../clients/compute-events.ts';
 import { tokenCheck } from '../clients/identity.ts';
 import { neighbour } from '../clients/neighbour.ts';
+import { projectCheck } from '../clients/project-check.ts';
 import type { Database } from '../db/engine.ts';
 import type { App, TokenCheck } from '../http/app.ts';
 import { type FrontDoor, openFrontDoor } from '../http/front-door.ts';
@@ -153,6 +154,7 @@ export async function startApi(options: {
         consoles: consoleSettings(settings),
         auditUnit: readAuditUnit(settings.usageAuditPeriod),
         tellsOutside: tellsOutside(settings),
+        isProject: projectCheck(neighbour({ service: 'identity', url: identityUrl, token: neighbours.token })),
         serviceDownSeconds: settings.serviceDownTime,
         host: settings.host ?? machineName(),
         quotas: {

@@ -101,3 +101,4 @@ export const quotaAboveProject = row<{ resource: string; limit: number; most: nu
   (p) =>
     `Quota limit ${p.limit} for ${p.resource} must be less than or equal to ${p.most}, what the project has left; set force to go above.`,
 );
+export const projectUnknown = row<{ id: string }>('project.unknown', 'invalid', (p) => `Project ID ${p.id} is not a valid project.`);

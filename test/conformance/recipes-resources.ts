@@ -277,9 +277,9 @@ export const resourceRecipes: Readonly<Record<string, Recipe>> = {
 
   'os-quota-class-sets:show': plain('GET /os-quota-class-sets/default'),
   'os-quota-class-sets:update': (_world, _version, body) => ({ place: 'PUT /os-quota-class-sets/another', body }),
-  'os-quota-sets:show': plain('GET /os-quota-sets/0123456789abcdef0123456789abcdef'),
+  'os-quota-sets:show': (world) => ({ place: `GET /os-quota-sets/${world.spare}` }),
   'os-quota-sets:update': (world, _version, body, file) => ({
-    place: `PUT /os-quota-sets/${'f'.repeat(32)}${/user-quotas/.test(file) ? `?user_id=${world.user}` : ''}`,
+    place: `PUT /os-quota-sets/${world.spare}${/user-quotas/.test(file) ? `?user_id=${world.user}` : ''}`,
     body,
   }),
   'os-quota-sets:delete': plain(`DELETE /os-quota-sets/${'e'.repeat(32)}`),

@@ -24,6 +24,8 @@ export interface World {
   /** Of another service, by its mount: 'POST /volume/v3/{project}/volumes'. Throws when it is refused. */
   other(place: string, body?: unknown): Promise<Json>;
   readonly project: string;
+  /** A project that nobody works in: its limits may be set to anything. */
+  readonly spare: string;
   readonly user: string;
   readonly image: string;
   readonly network: string;
@@ -95,6 +97,7 @@ export async function openWorld(house: House): Promise<World> {
   let names = 0;
   const world = {
     project: said.project.id,
+    spare: '',
     user: said.user.id,
     image: '',
     network: '',
@@ -185,6 +188,8 @@ export async function openWorld(house: House): Promise<World> {
     quota_set: { volumes: -1, gigabytes: -1, snapshots: -1 },
   });
   world.image = images.images[0]?.id ?? '';
+  const spare = await world.other('POST /identity/v3/projects', { project: { name: world.name(), domain_id: 'default' } });
+  world.spare = (spare as { project: { id: string } }).project.id;
   // Each sample that makes a group leaves one behind: more than a project may have unless told.
   await world.other(`PUT /network/v2.0/quotas/${world.project}`, { quota: { security_group: -1, floatingip: -1 } });
   const { networks } = (await world.other('GET /network/v2.0/networks')) as { networks: (Json & { id: string })[] };

@@ -86,6 +86,11 @@ export async function openTwoHosts(more: { config?: Sections; one?: Sections } =
     if (host.child.exitCode !== null) throw new Error(`host ${name} ended:\n${host.output()}`);
     return host;
   };
+  const endHost = async (name: string, signal: 'SIGKILL' | 'SIGTERM') => {
+    const host = hosts.get(name);
+    host?.child.kill(signal);
+    await host?.ended;
+  };
   const clients: { demo?: Client; admin?: Client } = {};
   const client = async (user: 'admin' | 'demo') => (clients[user] ??= await house.as(user));
   const ask = async (user: 'admin' | 'demo', method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object): Promise<Any> =>
@@ -110,6 +115,8 @@ export async function openTwoHosts(more: { config?: Sections; one?: Sections } =
     emulators,
     beginHost,
     startHost,
+    killHost: (name: string) => endHost(name, 'SIGKILL'),
+    stopHost: (name: string) => endHost(name, 'SIGTERM'),
     act: (server: string, body: object, user: 'admin' | 'demo' = 'demo') => ask(user, 'POST', `/servers/${server}/action`, body),
     show: async (server: string): Promise<Any> => (await ask('admin', 'GET', `/servers/${server}`)).server,
     /** Waits until a server has a status and no task. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { type Client, type House, startHouse, waitFor } from '../house/running.ts';
 
@@ -279,6 +281,16 @@ test('one volume of a multiattach type in two servers, from 2.60 on', async () =
     10_000,
     () => 'not in both',
   );
+  // What hypervisors are told: by this alone they let a second guest write to it.
+  const db = new DatabaseSync(join(house.dataDir, 'cloud.db'), { readOnly: true });
+  const connections = () => db.prepare('SELECT connection FROM block_devices WHERE volume_id = ? AND connection IS NOT NULL').all(volume);
+  await waitFor(
+    () => connections().length === 2,
+    10_000,
+    () => 'not connected in both',
+  );
+  for (const row of connections()) assert.equal(JSON.parse(String(row.connection)).multiattach, true);
+  db.close();
   for (const id of servers) await end(id);
   await volumeIs(volume, 'available');
 });

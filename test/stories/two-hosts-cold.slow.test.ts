@@ -68,9 +68,7 @@ describe('a server is moved, resized, shelved and evacuated between two hosts', 
   });
 
   test('its host dies: evacuated it is made anew on the other; the old guest ends when its agent is back', async () => {
-    const host = two.hosts.get('two')!;
-    host.child.kill('SIGKILL');
-    await host.ended;
+    await two.killHost('two');
     await two.service('two', { forced_down: true });
     await act({ evacuate: {} });
     await two.reaches(id, 'ACTIVE');

@@ -104,9 +104,7 @@ describe('two hosts with one folder for disks, and a volume', { skip: requires('
   });
 
   test('its host dies, guest and all: evacuated it has the disk it had', async () => {
-    const host = two.hosts.get('two')!;
-    host.child.kill('SIGKILL');
-    await host.ended;
+    await two.killHost('two');
     for (const { pid } of two.emulators()) process.kill(pid, 'SIGKILL');
     await two.service('two', { forced_down: true });
     await two.act(id, { evacuate: {} }, 'admin');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,7 @@ import { cachedKvmVerdict, probeKvm } from './kvm-probe.ts';
 import { identify, isAlive, killProcess } from './process-identity.ts';
 import { missingQemuPrograms, mustHavePrograms } from './programs.ts';
 import { connectQmp } from './qmp.ts';
+import { backingsIn } from './tidy-cache.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -90,6 +91,47 @@ describe('image cache', () => {
       { code: 'guest.no_disk_space' },
     );
     assert.deepEqual(await readdir(folder), []);
+  });
+
+  test('unused images go by age, and the longest unused first while they are too many; those in use, and other files, never', async () => {
+    const { cache, image: used } = await fetch(Buffer.alloc(1000, 1));
+    const more = [2, 3, 4, 5].map((byte) => testImage(Buffer.alloc(1000, byte)));
+    for (const one of more) await cache.fetch(one.ref, async () => Readable.from([one.bytes]), never);
+    const [oldest, older, young, fresh] = more.map((one) => cache.nameOf(one.ref));
+    const now = Date.now() / 1000;
+    for (const [name, age] of [
+      [cache.nameOf(used.ref), 9000],
+      [oldest, 8000],
+      [older, 5000],
+      [young, 500],
+    ] as const)
+      await utimes(join(folder, name ?? ''), now - age, now - age);
+    await writeFile(join(folder, 'not-an-image'), 'x');
+    const rules = { removeUnused: true, minimumAgeMs: 7_000_000, limitBytes: 0 };
+    const inUse = async () => new Set([cache.nameOf(used.ref)]);
+    const first = await cache.tidy(rules, inUse);
+    assert.deepEqual([first.removed, first.images, first.inUse, first.bytes, first.freedBytes], [[oldest], 4, 1, 4000, 1000]);
+    const second = await cache.tidy({ ...rules, removeUnused: false, limitBytes: 1500 }, inUse);
+    assert.deepEqual(second.removed, [older, young], 'the fresh one is about to be used');
+    assert.deepEqual((await readdir(folder)).sort(), [fresh, cache.nameOf(used.ref), 'not-an-image'].sort());
+    assert.ok((await stat(join(folder, cache.nameOf(used.ref)))).mtimeMs > (now - 60) * 1000, 'its use is noted');
+    await assert.rejects(cache.path(more[0]!.ref), { code: 'guest.image_unusable' });
+  });
+
+  test('an image that somebody asks for while the cache is looked through stays', async () => {
+    const { cache, image } = await fetch(Buffer.alloc(1000, 1));
+    const file = join(folder, cache.nameOf(image.ref));
+    await utimes(file, 1, 1);
+    const { removed } = await cache.tidy({ removeUnused: true, minimumAgeMs: 60_000, limitBytes: 1 }, async () => {
+      await cache.path(image.ref); // its disk is not there yet, so nobody is seen to use it
+      return new Set();
+    });
+    assert.deepEqual(removed, []);
+    await assert.rejects(
+      cache.tidy({ removeUnused: true, minimumAgeMs: 0, limitBytes: 0 }, () => backingsIn(join(folder, 'nowhere'))),
+      /ENOENT/,
+    );
+    assert.equal(await cache.path(image.ref), file, 'who cannot see the disks removes nothing');
   });
 
   test('what a kill left of a download is removed at the next start', async () => {

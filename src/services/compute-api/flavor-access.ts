@@ -4,6 +4,7 @@ import { flavorAccessExists, flavorAccessNotFound, flavorIsPublic, publicFlavorH
 import type { Flavor } from '../../model/server.ts';
 import { tellFlavor } from './flavor-news.ts';
 import { mustFindFlavor } from './flavors.ts';
+import { mustBeProject } from './known-projects.ts';
 import { publicFlavorRefusesAccess } from './microversions.ts';
 import type { ComputeParts } from './parts.ts';
 import type { AccessAdd, AccessRemove } from './shapes/flavors.ts';
@@ -16,11 +17,12 @@ export async function listFlavorAccess(parts: ComputeParts, call: Call): Promise
   return accessList(parts, flavor);
 }
 
-/** Lets a project use a flavor.  Throws flavorNotFound (404), flavorIsPublic, flavorAccessExists (409).
+/** Lets a project use a flavor.  Throws projectUnknown (400), flavorNotFound (404), flavorIsPublic, flavorAccessExists (409).
  *  Spec: compute api-ref "Add Flavor Access To Tenant". */
 export async function addFlavorAccess(parts: ComputeParts, call: Call<AccessAdd>): Promise<Reply> {
-  const flavor = await mustFindFlavor(parts, call as Call, call.params.id ?? '');
   const project = call.body.addTenantAccess.tenant;
+  await mustBeProject(parts, call, project);
+  const flavor = await mustFindFlavor(parts, call as Call, call.params.id ?? '');
   if (flavor.isPublic && publicFlavorRefusesAccess(call.version)) throw flavorIsPublic({ id: flavor.flavorId });
   let added: boolean;
   try {

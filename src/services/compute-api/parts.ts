@@ -16,6 +16,8 @@ export interface ComputeParts {
   readonly serviceDownSeconds?: number;
   /** Nova's [quota] options that differ from their defaults. */
   readonly quotas?: Partial<QuotaDefaults>;
+  /** Whether there is such a project, asked with the caller's token; absent: every id is one. */
+  readonly isProject?: (projectId: string, token: string | null) => Promise<boolean>;
 }
 
 /** Who this API is in notifications.  Spec: notification guide, publisher_id. */

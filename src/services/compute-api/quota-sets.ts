@@ -12,6 +12,7 @@ import { type Call, one, type Reply } from '../../http/call.ts';
 import { before } from '../../lib/answer.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { quotaAboveProject, quotaBelowUsage } from '../../model/errors-compute-api.ts';
+import { mustBeProject } from './known-projects.ts';
 import { type ComputeParts, limitsKept } from './parts.ts';
 import { type LimitName, networkResources, type QuotaResource, quotaResources } from './quota-defaults.ts';
 import { MAX_INT } from './shapes/flavors.ts';
@@ -36,12 +37,14 @@ function target(call: Call<unknown>) {
 /** Shows the limits of a project, or of a user in it.  Spec: compute api-ref "Show A Quota". */
 export async function showQuota(parts: ComputeParts, call: Call): Promise<Reply> {
   const { project, user } = target(call);
+  await mustBeProject(parts, call, project);
   const limits = await limitsOf(parts.db.read, limitsKept(parts), project, user);
   return { status: 200, body: { quota_set: { id: project, ...quotaSet((name) => limits[name]) } } };
 }
 
 /** Shows what a project has without limits of its own: the limits of class 'default'.  Spec: compute api-ref "List Default Quotas For Tenant". */
 export async function showDefaultQuota(parts: ComputeParts, call: Call): Promise<Reply> {
+  await mustBeProject(parts, call, call.params.id ?? '');
   const limits = await classLimits(parts.db.read, limitsKept(parts), DEFAULT_CLASS);
   return { status: 200, body: { quota_set: { id: call.params.id ?? '', ...quotaSet((name) => limits[name]) } } };
 }
@@ -49,6 +52,7 @@ export async function showDefaultQuota(parts: ComputeParts, call: Call): Promise
 /** Shows limits beside what is used of them, by the project or by one user in it.  Spec: compute api-ref "Show The Detail of Quota". */
 export async function showQuotaDetail(parts: ComputeParts, call: Call): Promise<Reply> {
   const { project, user } = target(call);
+  await mustBeProject(parts, call, project);
   const limits = await limitsOf(parts.db.read, limitsKept(parts), project, user);
   const used = await usageOf(parts.db.read, project, user);
   const show = (name: LimitName) => ({ in_use: used[name] ?? 0, limit: limits[name], reserved: 0 });
@@ -59,6 +63,7 @@ export async function showQuotaDetail(parts: ComputeParts, call: Call): Promise<
  *  not above what the project has left.  Throws invalidInput, quotaBelowUsage, quotaAboveProject (400).  Spec: compute api-ref "Update Quotas". */
 export async function updateQuota(parts: ComputeParts, call: Call<QuotaUpdate>): Promise<Reply> {
   const { project, user } = target(call);
+  await mustBeProject(parts, call, project);
   const wish = call.body.quota_set;
   const limits = limitsFrom(wish);
   await parts.db.transaction(async (tx) => {

@@ -238,7 +238,7 @@ test(
       }
     }
     found.none(200);
-    assert.deepEqual(open.sort(), Object.keys(OPEN_QUERIES).sort());
+    assert.deepEqual([...new Set(open)].sort(), Object.keys(OPEN_QUERIES).sort());
   },
 );
 /** Values that a query word's own rule forbids. */

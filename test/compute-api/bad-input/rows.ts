@@ -34,7 +34,7 @@ const NOWHERE = '00000000-0000-4000-8000-00000000dead';
 const admin = { as: 'admin' } as const;
 const notFound = /could not be found|not found|does not exist|No .* found|not associated|Can not find|cannot be found|Cannot find/i;
 const novasWords = { nameless: 'the sentence is Nova’s own' } as const;
-const unchecked = [200, 'projects are not checked with the identity service: docs/differences.md'] as const;
+const noProject = [400, 'the identity service knows no such project'] as const;
 const others = [403, 'the rule is held against the asker’s project before anything is looked for'] as const;
 const otherKey = [400, 'the body names another key'] as const;
 const stateFirst = [409, 'the state of the server is looked at first'] as const;
@@ -115,6 +115,7 @@ export const rows: Readonly<Record<string, Row>> = {
     path: '/flavors/{closedFlavor}/action',
     ...adminsOnly,
     body: { addTenantAccess: { tenant: '{demoProject}' } },
+    absent: [['addTenantAccess.tenant', 'f'.repeat(32), 400, /f{32} is not a valid project/]],
   },
   'POST /flavors/:id/action#removeTenantAccess': {
     ...admin,
@@ -145,9 +146,14 @@ export const rows: Readonly<Record<string, Row>> = {
   'GET /limits': {},
   'GET /os-quota-sets/:id': { path: '/os-quota-sets/{demoProject}', missing: { id: others }, malformed: { id: others } },
   'GET /os-quota-sets/:id/defaults': {
-    path: '/os-quota-sets/{demoProject}/defaults',
-    missing: { id: unchecked },
-    malformed: { id: unchecked },
+    ...{ ...admin, path: '/os-quota-sets/{demoProject}/defaults', missing: { id: noProject }, malformed: { id: noProject } },
+    also: [
+      {
+        path: '/os-quota-sets/{demoProject}/defaults',
+        missing: { id: [200, 'a member may not ask for projects, which is no reason to refuse'] },
+        malformed: { id: [200, 'as above'] },
+      },
+    ],
   },
   'GET /os-quota-sets/:id/detail': {
     path: '/os-quota-sets/{demoProject}/detail',
@@ -158,12 +164,12 @@ export const rows: Readonly<Record<string, Row>> = {
     ...admin,
     path: '/os-quota-sets/{demoProject}',
     body: { quota_set: { ...limits, force: true } },
-    missing: { id: unchecked },
-    malformed: { id: unchecked },
+    missing: { id: noProject },
+    malformed: { id: noProject },
     also: [
       {
         ...{ ...admin, path: '/os-quota-sets/{demoProject}', at: '2.35', body: { quota_set: { ...limits, ...files, ...oldNetworks } } },
-        ...{ missing: { id: unchecked }, malformed: { id: unchecked } },
+        ...{ missing: { id: noProject }, malformed: { id: noProject } },
       },
     ],
   },
