@@ -20,6 +20,8 @@ const NEEDS = {
     depmod: 'kmod',
     'qemu-img': 'qemu-utils',
   },
+  swtpm: { swtpm: 'swtpm' },
+  ovmf: { '/usr/share/OVMF/OVMF_CODE*.fd': 'ovmf' },
   mariadb: { mariadbd: 'mariadb-server', 'mariadb-install-db': 'mariadb-server' },
   postgres: { '/usr/lib/postgresql/*/bin/initdb': 'postgresql', '/usr/lib/postgresql/*/bin/postgres': 'postgresql' },
   rabbitmq: { '/usr/lib/rabbitmq/bin/rabbitmq-server': 'rabbitmq-server', epmd: 'erlang-base' },

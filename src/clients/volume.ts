@@ -98,6 +98,8 @@ export interface VolumeClient {
   release(attachmentId: string): Promise<void>;
   /** Attachments that servers have of volumes: to find what a death half way left. */
   attachmentsOf(serverId: string): Promise<readonly { readonly id: string; readonly volumeId: string }[]>;
+  /** What opens an encrypted volume. Told to services of this cloud alone. Throws `notFound` for a plain one. */
+  secretOf(volumeId: string): Promise<string>;
   beginDetaching(volumeId: string, as?: AskVolumeAs): Promise<void>;
   /** Fine when it is not being detached. */
   rollDetaching(volumeId: string): Promise<void>;
@@ -258,6 +260,11 @@ export function volumeClient(service: Neighbour | null): VolumeClient {
       const found = (await ask('GET', `/attachments/detail?${query}`)).attachments;
       if (!Array.isArray(found)) throw nonsense();
       return (found as Json[]).map((one) => ({ id: textOf(one, 'id') ?? '', volumeId: textOf(one, 'volume_id') ?? '' }));
+    },
+    async secretOf(volumeId) {
+      const secret = textOf(await ask('GET', at('volumes', volumeId, '/encryption/secret')), 'secret');
+      if (secret === null) throw nonsense();
+      return secret;
     },
     beginDetaching: async (id, as) => void (await act(id, { 'os-begin_detaching': {} }, as)),
     async rollDetaching(id) {

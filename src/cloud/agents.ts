@@ -30,7 +30,14 @@ export async function startHost(options: {
 }): Promise<{ stop(): Promise<void> }> {
   const { kind, host, stateDir, settings, clock, bus, neighbours } = options;
   const log = options.log.child({ host });
-  const driver = await openDriver(kind, { host, stateDir: join(stateDir, kind), clock, log, settings });
+  const driver = await openDriver(kind, {
+    host,
+    stateDir: join(stateDir, kind),
+    clock,
+    log,
+    settings,
+    secretOf: (id) => neighbours.volumes.secretOf(id),
+  });
   // Under software emulation each build takes a core for itself.
   const concurrency =
     options.given.has('maxConcurrentBuilds') || kind === 'fake' ? (kind === 'fake' ? 0 : settings.maxConcurrentBuilds) : cpus().length;

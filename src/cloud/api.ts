@@ -23,7 +23,16 @@ import { createImageApp } from '../services/image/app.ts';
 import { createNetworkApp } from '../services/network/network-app.ts';
 import { createPlacementApp } from '../services/placement/placement-app.ts';
 import { createVolumeApp } from '../services/volume/app.ts';
-import { agentPort, consoleAddressPort, consolePort, consoleSettings, diagnosticsPort, imagePort, imageProxy } from './compute-ports.ts';
+import {
+  agentPort,
+  consoleAddressPort,
+  consolePort,
+  consoleSettings,
+  diagnosticsPort,
+  guestCellsPort,
+  imagePort,
+  imageProxy,
+} from './compute-ports.ts';
 import { machineName } from './hypervisor.ts';
 import { type Neighbours, openNeighbours } from './neighbours.ts';
 import { networkPort } from './network-port.ts';
@@ -149,6 +158,7 @@ export async function startApi(options: {
         volumes: neighbours.volumes,
         console: consolePort(bus),
         diagnostics: diagnosticsPort(bus),
+        guestCells: guestCellsPort(bus),
         agents: agentPort(bus),
         consoleAddress: consoleAddressPort(bus),
         consoles: consoleSettings(settings),

@@ -99,6 +99,14 @@ export const consolePort =
 export const diagnosticsPort = (bus: Bus) => (server: Server) =>
   onHost(server, (host) => bus.ask(computeAgentContract, 'diagnostics', { uuid: server.uuid }, { host, timeoutMs: 10_000 }));
 
+/** Where a server's memory cells stand, asked of its agent. Throws conflict. */
+export const guestCellsPort = (bus: Bus) => async (server: Server) => {
+  const { guest } = await onHost(server, (host) =>
+    bus.ask(computeAgentContract, 'showGuest', { uuid: server.uuid }, { host, timeoutMs: 5000 }),
+  );
+  return guest?.cells ?? null;
+};
+
 /** Asks the host a server is on. Throws conflict when there is none, or it does not answer or know the guest. */
 async function onHost<T>(server: Server, ask: (host: string) => Promise<T>): Promise<T> {
   if (!server.host) throw serverNotReady({ id: server.uuid });

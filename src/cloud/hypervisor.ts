@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { Settings } from './options.ts';
 import { moveOptions } from './part-options.ts';
+import { qemuOptions } from './qemu-options.ts';
 import { aptLine, guestPrograms, missingPrograms } from './system-programs.ts';
 
 export type HypervisorWish = 'auto' | 'qemu' | 'libvirt' | 'fake';
@@ -38,9 +39,9 @@ export const machineName = (): string => hostname().split('.')[0] || 'localhost'
 
 export async function openDriver(
   kind: 'qemu' | 'fake',
-  options: { host: string; stateDir: string; clock: Clock; log: Log; settings: Settings },
+  options: { host: string; stateDir: string; clock: Clock; log: Log; settings: Settings; secretOf?: (volumeId: string) => Promise<string> },
 ): Promise<Driver> {
-  const { host, stateDir, clock, log, settings } = options;
+  const { host, stateDir, clock, log, settings, secretOf } = options;
   if (kind === 'fake') {
     const size = { vcpus: settings.fakeVcpus, memoryMiB: settings.fakeMemory, diskGiB: settings.fakeDisk };
     return (await import('../hypervisors/fake/fake-driver.ts')).createFakeDriver({ hostname: host, stateDir, clock, ...size });
@@ -52,5 +53,7 @@ export async function openDriver(
     log,
     ...moveOptions(settings),
     ...(settings.instancesPath ? { disksFolder: settings.instancesPath } : {}),
+    ...qemuOptions(settings),
+    ...(secretOf ? { secretOf } : {}),
   });
 }

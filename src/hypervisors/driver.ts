@@ -57,8 +57,8 @@ export interface Driver {
   swapVolume(guest: GuestSpec, oldVolumeId: string, volume: GuestVolume): Promise<void>;
   /** Lets the guest see that its volume has grown. */
   extendVolume(guest: GuestSpec, volumeId: string, sizeGiB: number): Promise<void>;
-  /** The root disk as it is now, whole, without its backing image; the guest may run on. */
-  snapshot(uuid: string, signal: AbortSignal): Promise<DiskSnapshot>;
+  /** The root disk as it is now, whole, without its backing image; the guest may run on. `progress` is called now and then, in bytes. */
+  snapshot(uuid: string, signal: AbortSignal, progress?: (done: number, total: number) => void): Promise<DiskSnapshot>;
   /** Grows the guest's disks to what `guest` says; it is off. Never shrinks. */
   resizeDisks(guest: GuestSpec): Promise<void>;
   /** Real numbers of a guest, in Nova's words (2.48). Throws guestNotFound. */
@@ -112,6 +112,8 @@ export interface HostInventory {
   readonly traits: readonly string[];
   /** 'kvm' only after a probe guest proved it, else 'tcg'; 'none' for fake. */
   readonly acceleration: 'kvm' | 'tcg' | 'none';
+  /** Memory cells, under the names of Nova's NUMATopology: { cells: [{ id, cpuset, pcpuset, memory, siblings, mempages }] }. */
+  readonly numaTopology?: { readonly cells: readonly object[] };
   /** `uptime` command's line, for the hypervisor view. */
   readonly uptime: string | null;
 }
@@ -301,6 +303,22 @@ export interface GuestInfo {
   /** Where a console proxy finds the screen; null when there is none. */
   readonly vncSocket: string | null;
   readonly pid: number | null;
+  /** Memory cells of a guest that asked for some. */
+  readonly cells?: GuestCells | null;
+}
+export interface GuestCells {
+  /** Null: nobody asked for a size. */
+  readonly pageKiB: number | null;
+  readonly cells: readonly {
+    readonly cpus: readonly number[];
+    readonly memoryMiB: number;
+    /** The host's cell it stands on. */
+    readonly hostCell: number;
+    /** Guest CPUs and the host CPUs that are theirs alone. */
+    readonly pins: readonly (readonly number[])[];
+    /** Guest CPUs that are threads of one core. */
+    readonly siblings: readonly (readonly number[])[];
+  }[];
 }
 
 export type GuestEvent =

@@ -13,6 +13,12 @@ export const volumeTypeNotFound = row<{ id: string }>(
   'notFound',
   (p) => `Volume type ${p.id} could not be found.`,
 );
+export const volumeEncryptionInvalid = row<{ why: string }>('volume_type.encryption_invalid', 'invalid', (p) => p.why);
+export const volumeEncryptionNotFound = row<{ id: string }>(
+  'volume_type.encryption_not_found',
+  'notFound',
+  (p) => `There is no encryption for ${p.id}.`,
+);
 export const volumeTypeTaken = row<{ name: string }>('volume_type.taken', 'conflict', (p) => `Volume Type ${p.name} already exists.`);
 export const volumeTypeInUse = row<{ id: string; why: string }>('volume_type.in_use', 'invalid', (p) => `Volume Type ${p.id} ${p.why}`);
 export const volumeTypeSpecNotFound = row<{ id: string; key: string }>(

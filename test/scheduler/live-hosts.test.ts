@@ -246,6 +246,26 @@ test('prefilters: traits, disabled services, isolated aggregates, tenants, image
   );
 });
 
+test('what only some machines can do for a guest is asked of their traits, and the refusal names it', async () => {
+  await withHouse({}, async (house) => {
+    const all = ['host-0', 'host-1', 'host-2'];
+    assert.deepEqual(await left(house, { imageProperties: { hw_firmware_type: 'uefi', os_secure_boot: 'required' } }), all);
+    assert.deepEqual(await left(house, { extraSpecs: { 'quota:cpu_shares': '10', 'quota:vif_inbound_average': '10' } }), all);
+    const refused: [Partial<HostRequest>, string][] = [
+      [{ extraSpecs: { 'hw:tpm_version': '2.0', 'hw:tpm_model': 'tpm-crb' } }, 'COMPUTE_SECURITY_TPM_2_0'],
+      [{ imageProperties: { hw_sound_model: 'ich9' } }, 'COMPUTE_SOUND_MODEL_ICH9'],
+      [{ extraSpecs: { 'hw:viommu_model': 'intel' } }, 'COMPUTE_VIOMMU_MODEL_INTEL'],
+      [{ extraSpecs: { 'hw:mem_encryption': 'True' } }, 'HW_CPU_X86_AMD_SEV'],
+      [{ extraSpecs: { 'hw:maxphysaddr_mode': 'passthrough' } }, 'COMPUTE_ADDRESS_SPACE_PASSTHROUGH'],
+    ];
+    for (const [more, trait] of refused) {
+      const { hosts, reasons } = await ask(house, more);
+      assert.deepEqual(hosts, []);
+      assert.deepEqual(reasons.filters.at(-1)?.reasons, [{ why: `it lacks the trait ${trait}`, hosts: 3 }]);
+    }
+  });
+});
+
 test('bad input fails its request with the cause, and the scheduler lives', async () => {
   await withHouse(enabled('JsonFilter', 'ComputeCapabilitiesFilter', 'SimpleCIDRAffinityFilter', 'SameHostFilter'), async (house) => {
     const bad: [Partial<HostRequest>, RegExp][] = [

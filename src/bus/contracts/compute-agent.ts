@@ -2,6 +2,7 @@ import { consoleProtocols } from '../../model/consoles.ts';
 import { ask, tell } from '../bus.ts';
 import { type Static, Type } from '../schema.ts';
 import { buildFields } from './build-fields.ts';
+import { GuestCells } from './guest-cells.ts';
 import { deedNames } from './guest-deeds.ts';
 import { GuestNumbers } from './guest-numbers.ts';
 import { HostName, Micros, nullable, PowerStateName, Uuid } from './wire.ts';
@@ -41,6 +42,7 @@ const GuestInfoShape = Type.Object({
   forwards: Type.Array(Type.Object({ guestPort: Type.Integer(), hostAddress: Type.String(), hostPort: Type.Integer() })),
   vncSocket: nullable(Type.String()),
   pid: nullable(Type.Integer()),
+  cells: nullable(GuestCells),
 });
 
 /** What may be sent to the agent of one host (`{ host }`). Commands are repeated until their outcome is recorded; they are idempotent by

@@ -16,6 +16,7 @@ import { tokens } from './0015-tokens.ts';
 import { vol2 } from './0016-vol2.ts';
 import { machineParts } from './0020-machine-parts.ts';
 import { notices } from './0021-notices.ts';
+import { volumeKeys } from './0022-volume-keys.ts';
 import type { Migration } from './migration.ts';
 
 /** Every step of the schema, in the order in which they run. Names never change. */
@@ -38,4 +39,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0016-vol2': vol2,
   '0020-machine-parts': machineParts,
   '0021-notices': notices,
+  '0022-volume-keys': volumeKeys,
 };

@@ -33,7 +33,20 @@ export interface FakeDriverOptions {
 /** Images up to this size are read and checked; larger ones are believed, since nothing will ever boot from them. */
 const CHECKED_BYTES = 16 * 1024 * 1024;
 const STORY_LINES = 200;
-const TRAITS = ['COMPUTE_IMAGE_TYPE_QCOW2', 'COMPUTE_IMAGE_TYPE_RAW', 'COMPUTE_NODE', 'HW_CPU_X86_SSE2'];
+/** Guests that exist as words can have every device. */
+const TRAITS = [
+  'COMPUTE_ADDRESS_SPACE_EMULATED',
+  'COMPUTE_FIRMWARE_BIOS',
+  'COMPUTE_FIRMWARE_UEFI',
+  'COMPUTE_IMAGE_TYPE_QCOW2',
+  'COMPUTE_IMAGE_TYPE_RAW',
+  'COMPUTE_NODE',
+  'COMPUTE_SECURITY_STATELESS_FIRMWARE',
+  'COMPUTE_SECURITY_UEFI_SECURE_BOOT',
+  'CUSTOM_QUOTA_CPU',
+  'CUSTOM_QUOTA_VIF',
+  'HW_CPU_X86_SSE2',
+];
 
 /** A host whose guests exist only as words: the honest second implementation of the port. It keeps every promise of the contract
  *  suite, and breaks them on request (`misbehaviour`, or the guest's metadata `fake:<deed>`; `fake:crash` or `fake:shutdown` =

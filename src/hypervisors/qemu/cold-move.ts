@@ -3,10 +3,12 @@ import { access, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/pro
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isUuid } from '../../lib/ids.ts';
-import { guestNotFound, hypervisorFailed, imageUnusable } from '../../model/errors-hypervisor.ts';
+import { deedUnsupported, guestNotFound, hypervisorFailed, imageUnusable } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestSpec, MoveOffer } from '../driver.ts';
+import { type DiskBook, readDiskBook, writeDiskBook } from './disk-book.ts';
 import { leaveProbe, removeProbe, seesProbe, takeStake } from './disk-stakes.ts';
 import { disksOf, type GuestDisk } from './disks.ts';
+import { nvramFile } from './firmware.ts';
 import { disksAreApart, type GuestPaths, guestPaths, ownFolder } from './guest-paths.ts';
 import { describeImage } from './image-cache.ts';
 import { isUp } from './live-guests.ts';
@@ -22,14 +24,18 @@ interface OfferedDisk {
   readonly bytes: number;
   /** Name of the cached image below it. */
   readonly backing: string | null;
+  /** Absent: an overlay for the root, else raw. */
+  readonly format?: 'qcow2' | 'raw';
 }
 interface Offered {
   readonly disks: readonly OfferedDisk[];
   /** Name of a file beside them, there until the asker hangs up. */
   readonly probe?: string;
 }
-const DISKS = ['disk', 'disk.eph0', 'disk.swap', 'disk.config'];
+/** What of a guest's folder other hosts may fetch. */
+const DISKS = ['disk', ...Array.from({ length: 8 }, (_none, at) => `disk.eph${at}`), 'disk.swap', 'disk.config', 'nvram'];
 const ANSWER_MS = 60_000;
+const plainDisk = { format: 'raw', readOnly: false, backing: null, bus: null } as const;
 
 /** While this file lies beside a guest's disks, other hosts may fetch them. */
 const markOf = (paths: GuestPaths) => join(paths.own, 'offered');
@@ -45,6 +51,10 @@ export function createColdMove({ live, onGuest, hostname }: QemuHands, server: M
         if (guest && isUp(guest)) throw hypervisorFailed({ why: 'the disks of a running guest cannot be moved' });
         if (guest?.record.power === 'suspended')
           throw hypervisorFailed({ why: 'a suspended guest cannot be moved: its memory fits only its own host' });
+        if (Object.values(await readDiskBook(paths)).some((kept) => kept.backend === 'lvm'))
+          throw deedUnsupported({ deed: 'move disks', why: 'they are logical volumes of this host' });
+        if (await isThere(join(paths.own, 'tpm')))
+          throw deedUnsupported({ deed: 'move disks', why: 'the guest has a TPM, whose secrets stay on this host' });
         if ((await offered(paths)).length === 0) throw guestNotFound({ uuid });
         await mkdir(paths.own, { recursive: true, mode: 0o700 });
         await writeFile(markOf(paths), '', { mode: 0o600 });
@@ -64,11 +74,18 @@ export function createColdMove({ live, onGuest, hostname }: QemuHands, server: M
         if (shared) return; // they are here
         const stands = answer.disks.find((one) => one.backing !== null)?.backing ?? null;
         const backing = stands === null ? null : await imageHere(spec, stands, offer, both);
-        const wanted = disksOf(spec, paths, backing).filter((disk) => answer.disks.some((one) => one.name === basename(disk.file)));
+        const book = { ...(await readDiskBook(paths)), ...bookOf(answer.disks, paths) };
+        await mkdir(paths.folder, { recursive: true, mode: 0o700 });
+        await writeDiskBook(paths, book);
+        const wanted = disksOf(spec, paths, backing, null, book).filter((disk) =>
+          answer.disks.some((one) => one.name === basename(disk.file)),
+        );
         if (spec.image && !wanted.some((disk) => disk.place === 'disk'))
           throw hypervisorFailed({ why: 'the other host offers no root disk' });
         const sizes = new Map(answer.disks.map((one) => [one.name, one]));
         const total = wanted.reduce((sum, disk) => sum + (sizes.get(basename(disk.file))?.bytes ?? 0), 0);
+        const firmware = sizes.get('nvram');
+        if (firmware) wanted.push({ ...plainDisk, file: nvramFile(paths), place: 'nvram' });
         let before = 0;
         const tell = (bytes: number) =>
           progress({
@@ -79,7 +96,6 @@ export function createColdMove({ live, onGuest, hostname }: QemuHands, server: M
             diskProcessed: before + bytes,
             diskRemaining: total - before - bytes,
           });
-        await mkdir(paths.folder, { recursive: true, mode: 0o700 });
         for (const disk of wanted) {
           const told = sizes.get(basename(disk.file));
           if (told && !(await isThere(disk.file))) await fetchOne(disk, told, offer, tell, both);
@@ -178,10 +194,21 @@ async function offered(paths: GuestPaths): Promise<OfferedDisk[]> {
   for (const name of DISKS) {
     const there = await stat(join(paths.folder, name)).catch(() => undefined);
     if (!there) continue;
-    const backing = name === 'disk' ? (await describeRoot(paths)).backing : null;
-    found.push({ name, bytes: there.size, backing: backing && basename(backing) });
+    const format = (await readDiskBook(paths))[name]?.format ?? (name === 'disk' ? 'qcow2' : 'raw');
+    const backing = name === 'disk' && format === 'qcow2' ? (await describeRoot(paths)).backing : null;
+    found.push({ name, bytes: there.size, backing: backing && basename(backing), format });
   }
   return found;
+}
+/** How disks that come are kept here: as files of the form they come in, whatever this host makes new ones of. */
+function bookOf(disks: readonly OfferedDisk[], { folder }: GuestPaths): DiskBook {
+  const files = disks.filter(({ name }) => name !== 'disk.config' && name !== 'nvram');
+  return Object.fromEntries(
+    files.map(({ name, format = name === 'disk' ? 'qcow2' : 'raw' }) => [
+      name,
+      { backend: format, file: join(folder, name), format, making: false },
+    ]),
+  );
 }
 async function describeRoot(paths: GuestPaths): Promise<{ backing: string | null }> {
   const { 'backing-filename': backing } = await describeImage(join(paths.folder, 'disk'), 'qcow2');

@@ -1,10 +1,16 @@
-import { imageUnusable } from '../../model/errors-hypervisor.ts';
 import type { GuestSpec, GuestVolume } from '../driver.ts';
+import { diskLimits, volumeLimits } from './disk-limits.ts';
 import type { GuestDisk } from './disks.ts';
+import { type Firmware, firmwareArgs } from './firmware.ts';
 import type { GuestPaths } from './guest-paths.ts';
+import { cpuWords, machineDevices } from './machine-devices.ts';
+import { memoryArgs, type PlacedMemory } from './memory-args.ts';
 import type { NetworkPlan, NicPlan } from './network-plan.ts';
 import { bootVolume, fixedPlace, machineOf, portArgs, type Slot, slotPlace } from './slots.ts';
+import { tpmArgs, tpmOf } from './tpm.ts';
 import { volumeDisk } from './volume-disk.ts';
+import { secretArgs, secretId } from './volume-secrets.ts';
+import { chosen, flagOf, unusable, wordOf } from './wishes.ts';
 
 export interface CommandLineParts {
   readonly spec: GuestSpec;
@@ -15,6 +21,12 @@ export interface CommandLineParts {
   readonly slots: readonly Slot[];
   readonly acceleration: 'kvm' | 'tcg';
   readonly forwards: readonly Forward[];
+  /** Null: the BIOS. */
+  readonly firmware?: Firmware | null;
+  /** Null: one cell of small pages, wherever the host has room. */
+  readonly memory?: PlacedMemory | null;
+  /** Whether the host may ask for memory back. */
+  readonly balloon?: boolean;
   /** It waits for the memory of a guest that ran elsewhere or before. */
   readonly incoming?: boolean;
 }
@@ -26,7 +38,7 @@ export interface Forward {
 /** A device as QEMU's -device and device_add take it. */
 export type Device = Readonly<Record<string, string>> & { readonly driver: string };
 
-const DISK_BUSES = ['virtio', 'scsi', 'ide', 'sata'];
+const DISK_BUSES = ['virtio', 'scsi', 'ide', 'sata', 'usb'];
 const NIC_MODELS: Readonly<Record<string, string>> = {
   virtio: 'virtio-net-pci',
   e1000: 'e1000',
@@ -35,20 +47,21 @@ const NIC_MODELS: Readonly<Record<string, string>> = {
   ne2k_pci: 'ne2k_pci',
   pcnet: 'pcnet',
 };
-const VIDEO_MODELS: Readonly<Record<string, string>> = { vga: 'std', cirrus: 'cirrus', virtio: 'virtio', none: 'none' };
 
 /** QEMU's arguments for one guest. Pure: what it names must exist when QEMU starts. Throws imageUnusable for image properties it cannot honour. */
 export function commandLine(parts: CommandLineParts): string[] {
-  const { spec, paths, acceleration } = parts;
-  const unusable = (why: string) => imageUnusable({ id: spec.image?.id ?? spec.uuid, why });
-  const choose = <T>(property: string, table: Readonly<Record<string, T>>, usual: string) => chosen(spec, property, table, usual);
+  const { spec, paths, acceleration, firmware = null, memory = null, balloon = true } = parts;
   const machine = machineOf(spec);
-  if (!/^(pc|q35)(-[a-z0-9.-]+)?$/.test(machine)) throw unusable(`hw_machine_type=${machine} is neither of the family pc nor q35`);
-  const bus = choose('hw_disk_bus', Object.fromEntries(DISK_BUSES.map((one) => [one, one])), 'virtio');
+  if (!/^(pc|q35)(-[a-z0-9.-]+)?$/.test(machine)) throw unusable(spec, `hw_machine_type=${machine} is neither of the family pc nor q35`);
+  const bus = chosen(spec, 'hw_disk_bus', Object.fromEntries(DISK_BUSES.map((one) => [one, one])), 'virtio');
+  chosen(spec, 'hw_scsi_model', { 'virtio-scsi': true }, 'virtio-scsi');
   const model = nicModel(spec);
   // Without a bound each emulator takes about 800 MiB for translated code. 64 MiB hold a small guest's boot; with 32 some of it is
   // translated again and again, which costs about an eighth of the time to the login prompt.
   const accel = acceleration === 'kvm' ? 'kvm' : `tcg,tb-size=${spec.memoryMiB > 512 ? 128 : 64}`;
+  const flash = firmwareArgs(firmware, paths);
+  const own = machineDevices(spec, machine, balloon);
+  const usb = own.usb || [bus, wordOf(spec, null, 'hw_cdrom_bus'), ...spec.volumes.map((volume) => volume.bus)].includes('usb');
 
   const place = (driver: string, name: string, more: Record<string, string> = {}) =>
     device({ driver, ...more, ...fixedPlace(machine, name) });
@@ -56,15 +69,10 @@ export function commandLine(parts: CommandLineParts): string[] {
   return [
     ...['-name', `guest=${comma(spec.name)},debug-threads=on`, '-uuid', spec.uuid],
     ...['-no-user-config', '-nodefaults', '-sandbox', sandbox(parts)],
-    ...['-machine', machine, '-accel', accel, '-cpu', acceleration === 'kvm' ? 'host' : 'max'],
-    ...[
-      '-m',
-      String(spec.memoryMiB),
-      '-smp',
-      String(spec.vcpus),
-      '-rtc',
-      spec.imageProperties.os_type === 'windows' ? 'base=localtime' : 'base=utc',
-    ],
+    ...['-machine', `${machine}${flash.machine}${hpet(spec)}`, '-accel', accel],
+    ...['-cpu', `${acceleration === 'kvm' ? 'host' : 'max'}${cpuWords(spec, acceleration)}`],
+    ...memoryArgs(spec, memory),
+    ...['-rtc', spec.imageProperties.os_type === 'windows' ? 'base=localtime' : 'base=utc'],
     // by these words guests' set-up programs know that an OpenStack metadata service is near
     ...['-smbios', `type=1,manufacturer=Kilonova,product=OpenStack Compute,serial=${spec.uuid},uuid=${spec.uuid},family=Virtual Machine`],
     ...['-pidfile', paths.pidFile, '-qmp', `unix:${comma(paths.qmpSocket)},server=on,wait=off`],
@@ -72,16 +80,19 @@ export function commandLine(parts: CommandLineParts): string[] {
       '-chardev',
       `socket,id=serial0,path=${comma(paths.serialSocket)},server=on,wait=off,logfile=${comma(paths.consoleLog)},logappend=on`,
     ],
-    ...['-serial', 'chardev:serial0'],
-    ...['-vga', choose('hw_video_model', VIDEO_MODELS, 'vga'), '-vnc', `unix:${comma(paths.vncSocket)}`],
+    ...['-serial', 'chardev:serial0', '-vnc', `unix:${comma(paths.vncSocket)}`],
+    ...flash.args,
     ...['-chardev', `socket,id=agent0,path=${comma(paths.agentSocket)},server=on,wait=off`],
-    ...place('virtio-serial-pci', 'serial'),
+    ...place('virtio-serial-pci', 'serial', own.extras ? { multifunction: 'on' } : {}),
     ...['-device', 'virtserialport,chardev=agent0,name=org.qemu.guest_agent.0'],
-    ...['-object', 'rng-random,id=rng0,filename=/dev/urandom', ...place('virtio-rng-pci', 'rng', { rng: 'rng0' })],
-    ...place('virtio-balloon-pci', 'balloon'),
+    ...(usb ? ['-usb'] : []),
+    ...own.args,
+    ...own.devices.flatMap(device),
+    ...tpmArgs(tpmOf(spec), paths),
+    ...secretArgs(spec, paths),
     ...portArgs(machine),
     ...kernelArgs(parts),
-    ...(bus === 'scsi' || spec.volumes.some((volume) => volume.bus === 'scsi') ? place('virtio-scsi-pci', 'scsi', { id: 'scsi0' }) : []),
+    ...(wantsScsi(parts, bus) ? place('virtio-scsi-pci', 'scsi', { id: 'scsi0' }) : []),
     ...parts.disks.flatMap((disk, i) => diskArgs(parts, disk, i, bus)),
     ...bootVolumeArgs(parts),
     ...netdevArgs(parts),
@@ -90,13 +101,14 @@ export function commandLine(parts: CommandLineParts): string[] {
   ];
 }
 
-function chosen<T>(spec: GuestSpec, property: string, table: Readonly<Record<string, T>>, usual: string): T {
-  const wish = spec.imageProperties[property] ?? usual;
-  const found = Object.hasOwn(table, wish) ? table[wish] : undefined;
-  if (found !== undefined) return found;
-  const why = `${property}=${wish} is not one of ${Object.keys(table).join(', ')} on this host`;
-  throw imageUnusable({ id: spec.image?.id ?? spec.uuid, why });
+const wantsScsi = ({ spec, disks }: CommandLineParts, bus: string) =>
+  [bus, ...spec.volumes.map((volume) => volume.bus), ...disks.map((disk) => disk.bus)].includes('scsi') ||
+  (wordOf(spec, null, 'hw_cdrom_bus') === 'scsi' && disks.some((disk) => disk.readOnly));
+function hpet(spec: GuestSpec): string {
+  const wish = flagOf(spec, null, 'hw_time_hpet');
+  return wish === undefined ? '' : `,hpet=${wish ? 'on' : 'off'}`;
 }
+
 /** Throws imageUnusable. */
 export const nicModel = (spec: GuestSpec) => chosen(spec, 'hw_vif_model', NIC_MODELS, 'virtio');
 
@@ -128,6 +140,7 @@ export function diskDevice(
 ): Device {
   if (bus === 'virtio') return { driver: 'virtio-blk-pci', drive, ...more, ...where };
   if (bus === 'scsi') return { driver: 'scsi-hd', bus: 'scsi0.0', 'scsi-id': String(scsiId), drive, ...more };
+  if (bus === 'usb') return { driver: 'usb-storage', bus: 'usb-bus.0', drive, ...more };
   return { driver: 'ide-hd', drive, ...more };
 }
 
@@ -135,22 +148,36 @@ const BOOT_ORDER: Readonly<Record<string, number>> = { 'disk.rescue': 1, 'disk.r
 /** SCSI numbers of slots begin behind those of the guest's own disks. */
 const SCSI_FIRST_SLOT = 20;
 
-function diskArgs({ spec }: CommandLineParts, disk: GuestDisk, index: number, usual: string): string[] {
-  const bus = disk.bus ?? usual;
-  const drive = `if=none,id=disk${index},node-name=node${index},file=${comma(disk.file)},format=${disk.format},${disk.readOnly ? 'readonly=on' : 'discard=unmap'}`;
-  const cd = disk.readOnly && bus !== 'virtio'; // the config drive: a disk to virtio guests, a CD-ROM to all others
+function diskArgs({ spec, disks }: CommandLineParts, disk: GuestDisk, index: number, usual: string): string[] {
+  const cdrom = disk.readOnly ? wordOf(spec, null, 'hw_cdrom_bus') : undefined;
+  const bus = cdrom ?? disk.bus ?? usual;
+  const how = disk.readOnly ? 'readonly=on' : `discard=unmap${diskLimits(spec)}`;
+  const drive = `if=none,id=disk${index},node-name=node${index},file=${comma(disk.file)},format=${disk.format},${how}`;
   const order = BOOT_ORDER[disk.place];
   const more = order === undefined ? {} : { bootindex: String(order) };
-  const made: Device = cd
-    ? { driver: 'ide-cd', drive: `disk${index}` }
-    : diskDevice(bus, `disk${index}`, fixedPlace(machineOf(spec), disk.place), index, more);
-  return ['-drive', drive, ...device(made)];
+  const where = fixedPlace(machineOf(spec), disk.place);
+  const shares = disk.place === 'disk.eph0' && disks.some((other) => other.place === 'disk.eph1');
+  return [
+    '-drive',
+    drive,
+    ...device(
+      disk.readOnly && bus !== 'virtio' // the config drive: a disk to virtio guests, a CD-ROM to all others
+        ? cdDevice(bus, `disk${index}`, index)
+        : diskDevice(bus, `disk${index}`, { ...where, ...(shares ? { multifunction: 'on' } : {}) }, index, more),
+    ),
+  ];
+}
+function cdDevice(bus: string, drive: string, scsiId: number): Device {
+  if (bus === 'scsi') return { driver: 'scsi-cd', bus: 'scsi0.0', 'scsi-id': String(scsiId), drive };
+  if (bus === 'usb') return { driver: 'usb-storage', bus: 'usb-bus.0', drive };
+  return { driver: 'ide-cd', drive };
 }
 
 /** The drive behind a volume, in the words of -drive and drive_add. */
 export function volumeDrive(spec: GuestSpec, volume: GuestVolume, id: string): string {
   const disk = volumeDisk(spec, volume);
-  return `if=none,id=${id},file=${comma(disk.file)},format=${disk.format},${disk.readOnly ? 'readonly=on' : 'discard=unmap'}`;
+  const format = disk.encrypted ? `format=luks,key-secret=${secretId(volume.volumeId)}` : `format=${disk.format}`;
+  return `if=none,id=${id},file=${comma(disk.file)},${format},${disk.readOnly ? 'readonly=on' : 'discard=unmap'}${volumeLimits(spec, disk.qos) || diskLimits(spec)}`;
 }
 /** The device of a volume in a slot. */
 export function volumeDevice(spec: GuestSpec, volume: GuestVolume, slot: number): Device {
@@ -233,11 +260,14 @@ const onOff = (value: string | number | boolean) => (typeof value === 'boolean' 
 /** The device of a card in a slot. */
 export const nicDevice = (spec: GuestSpec, mac: string, slot: number): Device => ({
   driver: nicModel(spec),
+  ...packed(spec),
   id: `nic${slot}-device`,
   netdev: `net${slot}`,
   mac,
   ...slotPlace(machineOf(spec), slot),
 });
+const packed = (spec: GuestSpec): Record<string, string> =>
+  nicModel(spec) === 'virtio-net-pci' && flagOf(spec, 'hw:virtio_packed_ring', 'hw_virtio_packed_ring') ? { packed: 'on' } : {};
 function nicArgs({ spec }: CommandLineParts, { slot, id, deadBytes }: Slot, model: string): string[] {
   const nic = spec.nics.find((one) => one.portId === id);
   if (nic && deadBytes === undefined) return device(nicDevice(spec, nic.mac, slot));

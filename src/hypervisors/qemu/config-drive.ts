@@ -7,9 +7,14 @@ import { findProgram, runProgram } from './programs.ts';
 
 const ISO = ['-quiet', '-l', '-J', '-r', '-V', 'config-2'];
 
-/** Writes a config drive: a file system labelled config-2 with these files (base64 by path), by whichever program is there.
+/** Writes a config drive: a file system labelled config-2 with these files (base64 by path), by whichever program is there; for vfat that is
+ *  mtools. A host without the programs for ISO 9660 makes vfat.
  *  Nothing is mounted. Throws hypervisorMissing, noDiskSpace. */
-export async function makeConfigDrive(file: string, files: Readonly<Record<string, string>>): Promise<void> {
+export async function makeConfigDrive(
+  file: string,
+  files: Readonly<Record<string, string>>,
+  format: 'iso9660' | 'vfat' = 'iso9660',
+): Promise<void> {
   const tree = await mkdtemp(join(tmpdir(), 'kilonova-drive-'));
   try {
     let bytes = 0;
@@ -21,11 +26,16 @@ export async function makeConfigDrive(file: string, files: Readonly<Record<strin
       bytes += data.length + 4096;
       await writeFile(join(tree, clean), data);
     }
+    const fat = findProgram('mformat') && findProgram('mcopy');
+    if (format === 'vfat') {
+      if (fat) return await makeFat(file, tree, bytes, Object.keys(files));
+      throw hypervisorMissing({ program: 'mformat', install: 'apt-get install --no-install-recommends mtools' });
+    }
     for (const program of ['genisoimage', 'mkisofs']) {
       if (findProgram(program)) return void (await runProgram(program, [...ISO, '-o', file, tree]));
     }
     if (findProgram('xorriso')) return void (await runProgram('xorriso', ['-as', 'mkisofs', ...ISO, '-o', file, tree]));
-    if (findProgram('mformat') && findProgram('mcopy')) return await makeFat(file, tree, bytes, Object.keys(files));
+    if (fat) return await makeFat(file, tree, bytes, Object.keys(files));
     throw hypervisorMissing({ program: 'genisoimage', install: 'apt-get install --no-install-recommends genisoimage' });
   } finally {
     await rm(tree, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-import { access, mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newSecret } from '../../lib/ids.ts';
 import { disksAreApart, type GuestPaths } from './guest-paths.ts';
@@ -15,14 +15,15 @@ export async function takeStake(stateDir: string, paths: GuestPaths, hostname: s
   await writeFile(stakeOf(paths, hostname), '', { mode: 0o600 });
 }
 
-/** Lets go of the disks; they are deleted when no other host has a part in them. Safe twice. */
-export async function dropStake(stateDir: string, paths: GuestPaths, hostname: string): Promise<void> {
+/** Lets go of the disks; they are deleted when no other host has a part in them, after what `last` does about those elsewhere. Safe twice. */
+export async function dropStake(stateDir: string, paths: GuestPaths, hostname: string, last: () => Promise<void>): Promise<void> {
   if (disksAreApart(stateDir)) {
     await rm(stakeOf(paths, hostname), { force: true });
     const others = (await readdir(paths.folder).catch(() => [])).some((name) => name.startsWith(STAKE));
     await rm(paths.own, { recursive: true, force: true });
     if (others) return;
   }
+  await last();
   await rm(paths.folder, { recursive: true, force: true });
 }
 
@@ -40,7 +41,3 @@ export const seesProbe = ({ folder }: GuestPaths, name: string) =>
         () => false,
       )
     : Promise.resolve(false);
-
-/** A folder of this host for a guest that is gone from it. */
-export const removeOwnFolder = (paths: GuestPaths) =>
-  paths.own === paths.folder ? Promise.resolve() : rmdir(paths.own).catch(() => undefined); // its console's log stays

@@ -1,8 +1,10 @@
-import { access, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { deedUnsupported, hypervisorFailed, imageUnusable } from '../../model/errors-hypervisor.ts';
 import type { GuestSpec, ImageRef, LocalDisk, RescueSpec } from '../driver.ts';
 import { makeConfigDrive } from './config-drive.ts';
+import type { Backends, DiskBackend } from './disk-backends.ts';
+import { type BackendName, type DiskBook, type KeptDisk, readDiskBook, writeDiskBook } from './disk-book.ts';
 import type { GuestPaths } from './guest-paths.ts';
 import { describeImage, type ImageCache } from './image-cache.ts';
 import { runProgram, withDiskSpace } from './programs.ts';
@@ -18,11 +20,14 @@ export interface GuestDisk {
   readonly place: string;
   /** Its own bus; null: the guest's usual one. */
   readonly bus: string | null;
+  /** Who keeps it; absent for what is always a file of the guest's folder. */
+  readonly backend?: BackendName;
 }
 const GiB = 1024 ** 3;
 const MiB = 1024 ** 2;
+const MOST_EPHEMERAL = 8;
 
-/** A guest's blank disks by the name of their file. Throws deedUnsupported for more than one ephemeral disk: its machine has one place for it. */
+/** A guest's blank disks by the name of their file. Throws deedUnsupported for more ephemeral disks than its machine has places for. */
 export function blankDisks(spec: GuestSpec): ReadonlyMap<string, LocalDisk> {
   const whole = { format: null, device: null };
   const usual: LocalDisk[] = [
@@ -31,7 +36,8 @@ export function blankDisks(spec: GuestSpec): ReadonlyMap<string, LocalDisk> {
   ];
   const disks = (spec.localDisks ?? usual).filter((disk) => disk.sizeMiB > 0);
   const ephemeral = disks.filter((disk) => disk.kind === 'ephemeral');
-  if (ephemeral.length > 1) throw deedUnsupported({ deed: 'make disks', why: 'guests on QEMU have at most one ephemeral disk' });
+  if (ephemeral.length > MOST_EPHEMERAL)
+    throw deedUnsupported({ deed: 'make disks', why: `guests on QEMU have at most ${MOST_EPHEMERAL} ephemeral disks` });
   const swap = disks.filter((disk) => disk.kind === 'swap').slice(0, 1);
   return new Map([...ephemeral.map((disk, at) => [`disk.eph${at}`, disk] as const), ...swap.map((disk) => ['disk.swap', disk] as const)]);
 }
@@ -45,8 +51,14 @@ async function format(file: string, type: string, label: string, signal: AbortSi
 }
 
 /** Which disks a guest has, in the order it sees them: root, ephemeral, swap, config drive; when it is rescued the rescue disk comes first,
- *  or last where its image names a stable device. */
-export function disksOf(spec: GuestSpec, paths: GuestPaths, backing: string | null, rescue: RescueSpec | null = null): GuestDisk[] {
+ *  or last where its image names a stable device. `book` says where and how each is kept. */
+export function disksOf(
+  spec: GuestSpec,
+  paths: GuestPaths,
+  backing: string | null,
+  rescue: RescueSpec | null = null,
+  book: DiskBook = {},
+): GuestDisk[] {
   const disk = (name: string, format: 'qcow2' | 'raw', more: Partial<GuestDisk> = {}): GuestDisk => ({
     file: join(paths.folder, name),
     format,
@@ -56,70 +68,135 @@ export function disksOf(spec: GuestSpec, paths: GuestPaths, backing: string | nu
     bus: null,
     ...more,
   });
+  const kept = (name: string, more: Partial<GuestDisk> = {}): GuestDisk => {
+    const { file, format, backend } = book[name] ?? { ...unwritten(name), file: join(paths.folder, name) };
+    return { ...disk(name, format, more), file, backend, backing: format === 'qcow2' ? (more.backing ?? null) : null };
+  };
   const { hw_rescue_device: device, hw_rescue_bus: bus } = rescue?.properties ?? {};
   const stable = device !== undefined || bus !== undefined;
   const rescueDisk = rescue ? [disk('disk.rescue', 'qcow2', { bus: bus ?? null, ...(stable ? { place: 'disk.rescue.stable' } : {}) })] : [];
   const drive = rescue?.configDrive ? 'disk.config.rescue' : 'disk.config';
   return [
     ...(stable ? [] : rescueDisk),
-    ...(spec.image ? [disk('disk', 'qcow2', { backing })] : []),
-    ...[...blankDisks(spec).keys()].map((name) => disk(name, 'raw')),
+    ...(spec.image ? [kept('disk', { backing })] : []),
+    ...[...blankDisks(spec).keys()].map((name) => kept(name)),
     ...(rescue?.configDrive || spec.configDrive ? [disk(drive, 'raw', { readOnly: true })] : []),
     ...(stable ? rescueDisk : []),
   ];
 }
+/** What a disk that is in no book is. */
+const unwritten = (name: string) => ({
+  backend: name === 'disk' ? ('qcow2' as const) : ('raw' as const),
+  format: name === 'disk' ? ('qcow2' as const) : ('raw' as const),
+});
+
+/** What this host makes disks with. */
+export interface DiskTools {
+  readonly cache: ImageCache;
+  /** For new disks; those that are there stay with theirs. */
+  readonly backend: BackendName;
+  readonly backends: Backends;
+  /** Spec: config_drive_format. */
+  readonly driveFormat: 'iso9660' | 'vfat';
+}
 
 /** Makes what is not there yet; each disk gets its name only when it is whole. A failure takes back what this call made.
  *  Throws imageUnusable, noDiskSpace, hypervisorFailed. */
-export async function createDisks(spec: GuestSpec, paths: GuestPaths, cache: ImageCache, signal: AbortSignal): Promise<void> {
+export async function createDisks(spec: GuestSpec, paths: GuestPaths, tools: DiskTools, signal: AbortSignal): Promise<void> {
+  const { cache, backends } = tools;
   const backing = spec.image ? await cache.path(spec.image) : null;
   for (const image of [spec.kernel, spec.ramdisk]) if (image) await cache.path(image);
   await mkdir(paths.folder, { recursive: true, mode: 0o700 });
-  const made: string[] = [];
+  const made: GuestDisk[] = [];
   try {
     for (const name of await readdir(paths.folder)) if (name.endsWith('.part')) await rm(join(paths.folder, name), { force: true });
-    for (const disk of disksOf(spec, paths, backing)) {
-      if (await exists(disk.file)) continue;
+    let book = await bookWith(spec, paths, tools);
+    for (const disk of disksOf(spec, paths, backing, null, book)) {
+      const name = disk.place;
+      const backend = backends(disk.backend ?? 'raw');
+      if (!book[name]?.making && (await backend.has(disk))) continue;
       signal.throwIfAborted();
-      made.push(`${disk.file}.part`);
-      await makeDisk(spec, disk, `${disk.file}.part`, signal);
-      await rename(`${disk.file}.part`, disk.file);
-      made.push(disk.file);
+      made.push(disk);
+      if (disk.readOnly) await makeDrive(spec, disk, tools);
+      else {
+        await makeDisk(spec, disk, backing, backend, signal);
+        book = { ...book, ...whole(book, name) };
+        await writeDiskBook(paths, book);
+      }
     }
   } catch (cause) {
-    for (const file of made) await rm(file, { force: true });
-    await rmdir(paths.folder).catch(() => undefined); // stays when something else lies in it
+    for (const disk of made)
+      await backends(disk.backend ?? 'raw')
+        .remove(disk)
+        .catch(() => undefined);
+    const others = await readdir(paths.folder).catch(() => []);
+    if (others.every((name) => name.startsWith('disks.json'))) await rm(paths.folder, { recursive: true, force: true });
     throw withDiskSpace(cause, `the disks of ${spec.uuid} were made`);
   }
+}
+
+/** The book with every disk in it that this guest has or shall have; written down. */
+async function bookWith(spec: GuestSpec, paths: GuestPaths, { backend, backends }: DiskTools): Promise<DiskBook> {
+  const book: Record<string, KeptDisk> = { ...(await readDiskBook(paths)) };
+  const names = [...(spec.image ? ['disk'] : []), ...blankDisks(spec).keys()];
+  for (const name of names) {
+    if (book[name]) continue;
+    const old = await exists(join(paths.folder, name)); // made before there were books
+    book[name] = old
+      ? { ...unwritten(name), file: join(paths.folder, name), making: false }
+      : { backend, ...backends(backend).locate({ uuid: spec.uuid, folder: paths.folder }, name), making: true };
+  }
+  await writeDiskBook(paths, book);
+  return book;
+}
+const whole = (book: DiskBook, name: string): DiskBook => {
+  const kept = book[name];
+  return kept ? { [name]: { ...kept, making: false } } : {};
+};
+
+/** Takes away what of a guest's disks lies outside its folder. Safe twice. */
+export async function removeKeptDisks(paths: GuestPaths, backends: Backends): Promise<void> {
+  for (const kept of Object.values(await readDiskBook(paths))) if (kept.backend === 'lvm') await backends('lvm').remove(kept);
 }
 
 /** Throws hypervisorFailed when a disk or the file of a volume is not there. */
 export async function mustHaveDisks(spec: GuestSpec, disks: readonly GuestDisk[]): Promise<void> {
   for (const volume of spec.volumes) await mustHaveVolume(spec, volume);
   for (const disk of disks) {
-    if (!(await exists(disk.file))) throw hypervisorFailed({ why: `guest ${spec.uuid} has no disk ${basename(disk.file)}` });
+    if (!(await exists(disk.file))) throw hypervisorFailed({ why: `guest ${spec.uuid} has no disk ${disk.place}` });
+    if (disk.backing !== null && !(await exists(disk.backing)))
+      throw hypervisorFailed({ why: `disk ${disk.place} of guest ${spec.uuid} stands on an image that is not on this host` });
   }
 }
 
-async function makeDisk(spec: GuestSpec, disk: GuestDisk, file: string, signal: AbortSignal): Promise<void> {
-  const name = basename(disk.file);
-  if (name === 'disk') return makeRoot(spec, disk, file, signal);
+async function makeDrive(spec: GuestSpec, disk: GuestDisk, { driveFormat }: Pick<DiskTools, 'driveFormat'>): Promise<void> {
+  await makeConfigDrive(`${disk.file}.part`, spec.configDrive ?? {}, driveFormat);
+  await rename(`${disk.file}.part`, disk.file);
+}
+
+async function makeDisk(
+  spec: GuestSpec,
+  disk: GuestDisk,
+  backing: string | null,
+  backend: DiskBackend,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = disk.place;
   const blank = blankDisks(spec).get(name);
   if (blank) {
-    await sparse(file, blank.sizeMiB * MiB);
-    if (blank.kind === 'swap') await runProgram('mkswap', [file], { signal });
-    else await format(file, blank.format ?? 'ext4', name.replace('disk.eph', 'ephemeral'), signal);
-  } else await makeConfigDrive(file, spec.configDrive ?? {});
-}
-
-async function makeRoot(spec: GuestSpec, disk: GuestDisk, file: string, signal: AbortSignal) {
-  const { image } = spec;
-  if (!image || disk.backing === null) throw hypervisorFailed({ why: `guest ${spec.uuid} has no image` });
-  const { 'virtual-size': size } = await describeImage(disk.backing, image.diskFormat === 'qcow2' ? 'qcow2' : 'raw');
-  if (spec.rootGiB > 0 && spec.rootGiB * GiB < size) {
-    throw imageUnusable({ id: image.id, why: `it needs ${Math.ceil(size / GiB)} GiB, the root disk has ${spec.rootGiB}` });
+    const fill = async (file: string) => {
+      if (blank.kind === 'swap') await runProgram('mkswap', [file], { signal });
+      else await format(file, blank.format ?? 'ext4', name.replace('disk.eph', 'ephemeral'), signal);
+    };
+    return backend.make(disk, { bytes: blank.sizeMiB * MiB, image: null, fill }, signal);
   }
-  await makeOverlay(image, disk.backing, file, spec.rootGiB, signal);
+  const { image } = spec;
+  if (!image || backing === null) throw hypervisorFailed({ why: `guest ${spec.uuid} has no image` });
+  const source = { file: backing, format: image.diskFormat === 'qcow2' ? ('qcow2' as const) : ('raw' as const) };
+  const { 'virtual-size': size } = await describeImage(source.file, source.format);
+  const bytes = spec.rootGiB > 0 ? spec.rootGiB * GiB : size;
+  if (bytes < size) throw imageUnusable({ id: image.id, why: `it needs ${Math.ceil(size / GiB)} GiB, the root disk has ${spec.rootGiB}` });
+  await backend.make(disk, { bytes, image: source }, signal);
 }
 
 /** An overlay over a cached image; `sizeGiB` 0: as large as the image. */
@@ -132,13 +209,18 @@ async function makeOverlay(image: ImageRef, backing: string, file: string, sizeG
 const RESCUE_FILES = ['disk.rescue', 'disk.config.rescue'];
 
 /** The disks a guest is rescued with, made afresh: an overlay over the rescue image, and a config drive where it has one. */
-export async function createRescueDisks(paths: GuestPaths, rescue: RescueSpec, cache: ImageCache, signal: AbortSignal): Promise<void> {
+export async function createRescueDisks(
+  paths: GuestPaths,
+  rescue: RescueSpec,
+  { cache, driveFormat }: Pick<DiskTools, 'cache' | 'driveFormat'>,
+  signal: AbortSignal,
+): Promise<void> {
   const backing = await cache.path(rescue.image);
   for (const image of [rescue.kernel, rescue.ramdisk]) if (image) await cache.path(image);
   const [overlay = '', drive = ''] = RESCUE_FILES.map((name) => join(paths.folder, name));
   try {
     await makeOverlay(rescue.image, backing, `${overlay}.part`, 0, signal);
-    if (rescue.configDrive) await makeConfigDrive(`${drive}.part`, rescue.configDrive);
+    if (rescue.configDrive) await makeConfigDrive(`${drive}.part`, rescue.configDrive, driveFormat);
     await rename(`${overlay}.part`, overlay);
     if (rescue.configDrive) await rename(`${drive}.part`, drive);
   } catch (cause) {
@@ -152,48 +234,45 @@ export async function removeRescueDisks(paths: GuestPaths): Promise<void> {
 
 export const SNAPSHOT_PREFIX = 'snapshot.';
 /** Removes copies that nobody came for before their agent died. */
-export async function removeSnapshots(folder: string): Promise<void> {
+export async function removeSnapshots(folder: string, of = ''): Promise<void> {
   for (const name of await readdir(folder).catch(() => []))
-    if (name.startsWith(SNAPSHOT_PREFIX)) await rm(join(folder, name), { force: true });
+    if (name.startsWith(SNAPSHOT_PREFIX + of)) await rm(join(folder, name), { force: true });
 }
 
 /** Grows what is smaller than `spec` wants and makes what is missing; nothing is ever made smaller. The swap disk holds nothing worth
  *  keeping and is made anew. Throws noDiskSpace, hypervisorFailed. */
-export async function growDisks(spec: GuestSpec, paths: GuestPaths, signal: AbortSignal): Promise<void> {
-  const part = (name: string) => join(paths.folder, `${name}.part`);
-  const makeAnew = async (disk: GuestDisk) => {
-    await makeDisk(spec, disk, part(basename(disk.file)), signal);
-    await rename(part(basename(disk.file)), disk.file);
-  };
+export async function growDisks(spec: GuestSpec, paths: GuestPaths, tools: DiskTools, signal: AbortSignal): Promise<void> {
+  const { backends } = tools;
   try {
     const blank = blankDisks(spec);
-    for (const disk of disksOf(spec, paths, null)) {
-      const name = basename(disk.file);
-      const bytes = name === 'disk' ? spec.rootGiB * GiB : (blank.get(name)?.sizeMiB ?? 0) * MiB;
-      if (bytes === 0 && !disk.readOnly) continue;
-      if (disk.readOnly && (await exists(disk.file))) continue;
-      if (!(await exists(disk.file))) {
-        if (name === 'disk') throw hypervisorFailed({ why: `guest ${spec.uuid} has no disk ${name}` });
-        await makeAnew(disk);
+    let book = await bookWith(spec, paths, tools);
+    for (const disk of disksOf(spec, paths, null, null, book)) {
+      const name = disk.place;
+      const backend = backends(disk.backend ?? 'raw');
+      const there = !book[name]?.making && (await backend.has(disk));
+      const makeAnew = async () => {
+        await makeDisk(spec, disk, null, backend, signal);
+        book = { ...book, ...whole(book, name) };
+        await writeDiskBook(paths, book);
+      };
+      if (disk.readOnly) {
+        if (!there) await makeDrive(spec, disk, tools);
         continue;
       }
-      const { 'virtual-size': size } = await describeImage(disk.file, disk.format);
+      const bytes = name === 'disk' ? spec.rootGiB * GiB : (blank.get(name)?.sizeMiB ?? 0) * MiB;
+      if (name === 'disk' && !there) throw hypervisorFailed({ why: `guest ${spec.uuid} has no disk ${name}` });
+      if (bytes === 0) continue;
+      if (!there) {
+        await makeAnew();
+        continue;
+      }
+      const size = await backend.size(disk);
       if (name === 'disk.swap' ? size === bytes : size >= bytes) continue;
-      if (name === 'disk.swap') await makeAnew(disk);
-      else await runProgram('qemu-img', ['resize', '-q', '-f', disk.format, disk.file, String(bytes)], { signal });
+      if (name === 'disk.swap') await makeAnew();
+      else await backend.grow(disk, bytes, signal);
     }
   } catch (cause) {
-    for (const name of ['disk.eph0', 'disk.swap', 'disk.config']) await rm(part(name), { force: true });
     throw withDiskSpace(cause, `the disks of ${spec.uuid} were grown`);
-  }
-}
-
-async function sparse(file: string, bytes: number) {
-  const handle = await open(file, 'w', 0o600);
-  try {
-    await handle.truncate(bytes);
-  } finally {
-    await handle.close();
   }
 }
 

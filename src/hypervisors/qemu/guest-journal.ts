@@ -4,6 +4,7 @@ import type { GuestInfo, GuestSpec, MoveOffer, PowerState, RescueSpec } from '..
 import type { GuestDisk } from './disks.ts';
 import { type GuestPaths, guestPaths, ownFolder } from './guest-paths.ts';
 import { syncFolder } from './image-cache.ts';
+import type { PlacedCell } from './place-cells.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import { withDiskSpace } from './programs.ts';
 import type { Slot } from './slots.ts';
@@ -22,6 +23,8 @@ export interface GuestRecord {
   readonly forwards: GuestInfo['forwards'];
   /** The machine as it was built: what memory on disk, or another host, has to find again. */
   readonly slots: readonly Slot[];
+  /** Where its memory cells stand on this host; null: it asks for none. */
+  readonly cells: readonly PlacedCell[] | null;
   /** Whether the process may start others: metadata by the user network needs one. */
   readonly forks: boolean;
   /** What it was booted from for rescue; null: it is not being rescued. */
@@ -33,7 +36,7 @@ export interface GuestRecord {
   /** It is being sent there; whoever finds this at a start and a guest that was sent asks there which of the two may run. */
   readonly leaving: MoveOffer | null;
 }
-export const NEW_RECORD = { slots: [], forks: true, rescue: null, suspending: null, incoming: false, leaving: null } as const;
+export const NEW_RECORD = { slots: [], cells: null, forks: true, rescue: null, suspending: null, incoming: false, leaving: null } as const;
 
 /** Replaces the record: temporary file, fsync, rename, fsync of the folder. Throws noDiskSpace; then the old one stands. */
 export async function writeRecord(paths: GuestPaths, record: GuestRecord): Promise<void> {

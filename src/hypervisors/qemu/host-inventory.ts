@@ -4,8 +4,13 @@ import { cpus, loadavg, totalmem, uptime } from 'node:os';
 import { uptimeLine } from '../../lib/uptime-line.ts';
 import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { CpuInfo, HostInventory } from '../driver.ts';
+import { findCpuGroups } from './cpu-group.ts';
+import { type FirmwareFiles, findFirmware } from './firmware.ts';
 import { instancesFolder } from './guest-paths.ts';
+import { type CpuSets, readHostCells } from './host-cells.ts';
+import { type LvmOptions, lvmRoom } from './lvm-backend.ts';
 import { runProgram } from './programs.ts';
+import { tpmTraits } from './tpm.ts';
 
 const GiB = 1024 ** 3;
 /** CPU flags as Linux names them, and the standard trait of each. */
@@ -32,19 +37,36 @@ const TRAITS = [
   'COMPUTE_IMAGE_TYPE_ARI',
   'COMPUTE_IMAGE_TYPE_QCOW2',
   'COMPUTE_IMAGE_TYPE_RAW',
+  'COMPUTE_ADDRESS_SPACE_EMULATED',
+  'COMPUTE_ARCH_X86_64',
+  'COMPUTE_DEVICE_TAGGING',
+  'COMPUTE_FIRMWARE_BIOS',
+  'COMPUTE_NET_ATTACH_INTERFACE',
   'COMPUTE_NET_VIF_MODEL_E1000',
   'COMPUTE_NET_VIF_MODEL_E1000E',
   'COMPUTE_NET_VIF_MODEL_NE2K_PCI',
   'COMPUTE_NET_VIF_MODEL_PCNET',
   'COMPUTE_NET_VIF_MODEL_RTL8139',
   'COMPUTE_NET_VIF_MODEL_VIRTIO',
+  'COMPUTE_NET_VIRTIO_PACKED',
   'COMPUTE_STORAGE_BUS_IDE',
   'COMPUTE_STORAGE_BUS_SATA',
   'COMPUTE_STORAGE_BUS_SCSI',
+  'COMPUTE_STORAGE_BUS_USB',
   'COMPUTE_STORAGE_BUS_VIRTIO',
+  'COMPUTE_VOLUME_EXTEND',
+  'COMPUTE_VOLUME_MULTI_ATTACH',
   'COMPUTE_GRAPHICS_MODEL_CIRRUS',
+  'COMPUTE_GRAPHICS_MODEL_NONE',
   'COMPUTE_GRAPHICS_MODEL_VGA',
   'COMPUTE_GRAPHICS_MODEL_VIRTIO',
+  'COMPUTE_GRAPHICS_MODEL_VMVGA',
+  'HW_ARCH_X86_64',
+];
+/** What firmware files make a host able to do. */
+const firmwareTraits = ({ plain, secure }: FirmwareFiles) => [
+  ...(plain ? ['COMPUTE_FIRMWARE_UEFI', 'COMPUTE_SECURITY_STATELESS_FIRMWARE'] : []),
+  ...(secure ? ['COMPUTE_SECURITY_UEFI_SECURE_BOOT'] : []),
 ];
 
 /** QEMU's version as text and as Nova's integer (7.2.22 is 7002022). Throws hypervisorFailed. */
@@ -60,21 +82,32 @@ export async function readInventory(host: {
   stateDir: string;
   version: number;
   acceleration: 'kvm' | 'tcg';
+  cpus: CpuSets;
+  /** Where guests' disks are kept as logical volumes. */
+  lvm: LvmOptions | null;
 }): Promise<HostInventory> {
   const disk = await statfs(instancesFolder(host.stateDir));
+  const room = host.lvm ? await lvmRoom(host.lvm) : { total: disk.blocks * disk.bsize, free: disk.bavail * disk.bsize };
   const cpu = readCpuInfo();
   const flags = host.acceleration === 'kvm' ? cpu.features : TCG_FLAGS;
   return {
     vcpus: cpus().length,
     memoryMiB: Math.floor(totalmem() / 1024 ** 2),
-    diskGiB: Math.floor((disk.blocks * disk.bsize) / GiB),
-    diskFreeGiB: Math.floor((disk.bavail * disk.bsize) / GiB),
+    diskGiB: Math.floor(room.total / GiB),
+    diskFreeGiB: Math.floor(room.free / GiB),
     hypervisorVersion: host.version,
     hypervisorHostname: host.hostname,
     cpuInfo: cpu,
     supportedInstances: [['x86_64', 'qemu', 'hvm'], ...(host.acceleration === 'kvm' ? ([['x86_64', 'kvm', 'hvm']] as const) : [])],
-    traits: [...TRAITS, ...flags.flatMap((flag) => TRAIT_OF_FLAG[flag] ?? [])].sort(),
+    traits: [
+      ...TRAITS,
+      ...firmwareTraits(findFirmware()),
+      ...tpmTraits(),
+      ...(findCpuGroups() ? ['CUSTOM_QUOTA_CPU'] : []),
+      ...flags.flatMap((flag) => TRAIT_OF_FLAG[flag] ?? []),
+    ].sort(),
     acceleration: host.acceleration,
+    numaTopology: { cells: readHostCells(host.cpus) },
     uptime: uptimeLine(new Date(), uptime(), loadavg()),
   };
 }

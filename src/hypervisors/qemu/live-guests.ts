@@ -6,19 +6,24 @@ import type { Log } from '../../lib/log.ts';
 import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { GuestEvent, GuestInfo, GuestSpec, MoveOffer, PowerState, RescueSpec } from '../driver.ts';
 import { dropJobs } from './block-jobs.ts';
-import { commandLine, mayFork } from './command-line.ts';
+import { type CommandLineParts, commandLine, mayFork } from './command-line.ts';
 import { rotateConsole } from './console-log.ts';
-import { disksOf, mustHaveDisks, removeRescueDisks, removeSnapshots } from './disks.ts';
+import { readDiskBook } from './disk-book.ts';
+import { type DiskTools, disksOf, mustHaveDisks, removeRescueDisks, removeSnapshots } from './disks.ts';
 import { type GuestRecord, readRecords, writeRecord } from './guest-journal.ts';
+import { createGuestMachines, type HostMachine, type MachinePlan } from './guest-machine.ts';
 import { guestPaths, ownFolder, privateFolder, shortSocketFolder } from './guest-paths.ts';
 import type { ImageCache } from './image-cache.ts';
 import { bootId } from './kvm-probe.ts';
 import { planNetwork } from './network-plan.ts';
+import type { PlacedCell } from './place-cells.ts';
 import { ended, findEmulators, isAlive, killProcess, type ProcessIdentity } from './process-identity.ts';
 import { connectQmp, type Qmp } from './qmp.ts';
 import { freshSlots, type Slot } from './slots.ts';
 import { freePort, startEmulator } from './spawn.ts';
 import { loadMemory } from './suspend.ts';
+import { startTpm, stopTpm, tpmOf } from './tpm.ts';
+import { removeSecrets, type SecretOf } from './volume-secrets.ts';
 
 /** One guest in the driver's memory: its record, and the line to its process while it runs. */
 export interface LiveGuest {
@@ -35,6 +40,8 @@ export interface LiveGuestsParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly cache: ImageCache;
+  readonly disks: DiskTools;
+  readonly snapshots: SnapshotOptions;
   readonly acceleration: () => 'kvm' | 'tcg';
   readonly emit: (event: GuestEvent) => void;
   readonly consoleLimit: number;
@@ -43,6 +50,24 @@ export interface LiveGuestsParts {
   readonly moveMs: number;
   /** Whether a guest that was sent to another host is that one's now; undefined: it cannot be asked. */
   readonly arrived: (offer: MoveOffer) => Promise<boolean | undefined>;
+  /** What this host has for guests that ask for more than a plain machine. */
+  readonly machine: HostMachine;
+  readonly secretOf: SecretOf;
+}
+/** Spec: [libvirt] snapshot_image_format, snapshots_directory. */
+export interface SnapshotOptions {
+  /** Null: as the disk itself. */
+  readonly format: 'qcow2' | 'raw' | null;
+  /** Null: beside the guest's disks. */
+  readonly folder: string | null;
+}
+
+/** All that is decided of a start. */
+interface Launch extends Pick<CommandLineParts, 'spec' | 'disks' | 'slots' | 'kernel' | 'network'> {
+  readonly more: StartMore;
+  readonly known: LiveGuest | undefined;
+  readonly machine: MachinePlan;
+  readonly rescue: RescueSpec | null;
 }
 
 /** How a start differs from a plain one. */
@@ -53,6 +78,8 @@ export interface StartMore {
   readonly slots?: readonly Slot[];
   /** The machine waits for memory instead of booting; this brings it and answers what the guest does then. */
   readonly fill?: (guest: LiveGuest, qmp: Qmp) => Promise<PowerState>;
+  /** Where its memory cells stood. */
+  readonly cells?: readonly PlacedCell[] | null;
   /** The memory comes from another host. */
   readonly incoming?: boolean;
 }
@@ -65,6 +92,9 @@ export function createLiveGuests(parts: LiveGuestsParts) {
   const { stateDir, clock, log, emit } = parts;
   const guests = new Map<string, LiveGuest>();
   const stop = new AbortController();
+  const machines = createGuestMachines(parts.machine, parts.secretOf, () =>
+    [...guests].map(([uuid, guest]) => [uuid, guest.record.cells] as const),
+  );
 
   const record = async (guest: LiveGuest, change: Partial<GuestRecord>) => {
     const before = guest.record;
@@ -87,6 +117,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     const reason = farewell === undefined ? 'crashed' : farewell.startsWith('guest') ? 'guest-shutdown' : 'host-request';
     const power: PowerState = reason === 'crashed' ? 'crashed' : 'shutdown';
     guest.qmp = undefined;
+    machines.left(uuid);
     guest.record = { ...guest.record, power, process: null }; // before any wait: the next look already sees it
     const detail = farewell === undefined ? 'the emulator ended without a word' : `QEMU: ${farewell}`;
     log.info({ uuid, reason, detail }, 'a guest stopped by itself');
@@ -132,6 +163,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
   };
 
   const look = async () => {
+    machines.tidy();
     for (const guest of guests.values()) {
       const { process, spec } = guest.record;
       if (!process || guest.ours) continue;
@@ -153,16 +185,29 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     const { rescue = known?.record.rescue ?? null } = more;
     const backing = spec.image ? await parts.cache.path(spec.image).catch(() => null) : null;
     const knownRoot = known?.record.disks.find((disk) => disk.backing !== null);
-    const disks = disksOf(spec, paths, backing ?? knownRoot?.backing ?? null, rescue);
+    const disks = disksOf(spec, paths, backing ?? knownRoot?.backing ?? null, rescue, await readDiskBook(paths));
     await mustHaveDisks(spec, disks);
     const slots = more.slots ?? freshSlots(spec);
     const kernel = await kernelOf(spec, rescue, parts.cache);
     const network = planNetwork(spec);
     for (const warning of network.warnings) log.warn({ uuid: spec.uuid }, warning);
+    const machine = machines.plan(spec, more.cells ?? known?.record.cells ?? null);
+    try {
+      await launch({ spec, more, known, disks, slots, kernel, network, machine, rescue });
+    } finally {
+      await machines.done(spec.uuid, paths);
+    }
+  };
+
+  /** Starts the process of a guest whose machine is decided. When it fails nothing is left of it, and a guest that was known is as it was. */
+  const launch = async ({ spec, more, known, disks, slots, kernel, network, machine, rescue }: Launch): Promise<void> => {
+    const paths = guestPaths(stateDir, spec.uuid);
     const short = shortSocketFolder(stateDir);
     for (const folder of [...(short ? [short] : []), paths.folder, paths.own, paths.socketFolder]) await privateFolder(folder);
     const { qmpSocket, vncSocket, serialSocket } = paths;
-    const layout = { slots, forks: mayFork(network), rescue, suspending: null, incoming: more.incoming ?? false, leaving: null };
+    await machines.layReady(spec, machine, paths);
+    const { cells } = machine;
+    const layout = { slots, cells, forks: mayFork(network), rescue, suspending: null, incoming: more.incoming ?? false, leaving: null };
     const sockets = { qmpSocket, vncSocket, serialSocket };
     const guest: LiveGuest = {
       record: { version: 1, spec, power: 'pending', process: null, ...sockets, disks, forwards: [], ...layout },
@@ -171,12 +216,14 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       farewell: undefined,
     };
     await writeRecord(paths, guest.record);
+    const filled = more.fill !== undefined;
     try {
       for (let attempt = 1; ; attempt++) {
         const old = attempt === 1 ? (known?.record.forwards ?? []) : [];
         const forwards = network.nics.some((nic) => nic.ipv4?.forwards) ? await chooseForwards(old) : [];
         const acceleration = parts.acceleration();
-        const argv = commandLine({ spec, paths, disks, slots, kernel, network, acceleration, forwards, incoming: more.fill !== undefined });
+        const argv = commandLine({ spec, paths, disks, slots, kernel, network, acceleration, forwards, ...machine, incoming: filled });
+        await startTpm(tpmOf(spec), paths);
         const emulator = await startEmulator(argv, paths, parts.startMs);
         if (emulator === 'portTaken') {
           if (attempt < 5) continue;
@@ -184,15 +231,17 @@ export function createLiveGuests(parts: LiveGuestsParts) {
         }
         guests.set(spec.uuid, guest);
         watch(guest, emulator.process, emulator.qmp);
-        const filled = more.fill !== undefined;
         await record(guest, { power: filled ? 'pending' : 'running', process: emulator.process, forwards });
+        await machines.settle(spec, machine, emulator.process.pid, emulator.qmp);
         if (more.fill) await record(guest, { power: await more.fill(guest, emulator.qmp), incoming: false });
+        await machines.askMemory(machine, emulator.qmp);
         guest.ours = false;
         if (!isAlive(emulator.process)) void goneByItself(guest, emulator.process);
         return;
       }
     } catch (cause) {
       if (guest.record.process) await end(guest, 0);
+      await stopTpm(paths);
       if (known) {
         guests.set(spec.uuid, known);
         await record(known, {});
@@ -206,6 +255,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     const paths = guestPaths(stateDir, spec.uuid);
     await start(spec, {
       slots: known.record.slots,
+      cells: known.record.cells,
       fill: async (_guest, qmp) => {
         await loadMemory(qmp, paths, AbortSignal.any([stop.signal, AbortSignal.timeout(parts.moveMs)]));
         await qmp.command('cont');
@@ -235,6 +285,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       if (!(await ended(process, QUIT_MS)))
         throw hypervisorFailed({ why: `process ${process.pid} of guest ${guest.record.spec.uuid} cannot be ended` });
     }
+    machines.left(guest.record.spec.uuid);
     guest.qmp?.close();
     guest.qmp = undefined;
     guest.record = { ...guest.record, power: 'shutdown', process: null };
@@ -258,6 +309,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     ]) {
       await rm(file, { force: true });
     }
+    await stopTpm(paths);
     await removeRescueDisks(paths);
     if (paths.socketFolder === paths.own) return;
     await rm(paths.socketFolder, { recursive: true, force: true });
@@ -274,6 +326,8 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     const process = found.process && isAlive(found.process) ? found.process : found.power === 'pending' ? seen : undefined;
     guest.record = { ...found, process: process ?? found.process };
     await removeSnapshots(paths.folder);
+    await removeSecrets(paths); // of a start that was cut short
+    if (parts.snapshots.folder) await removeSnapshots(parts.snapshots.folder, uuid);
     const saved = await isThere(paths.memory);
     if (found.incoming) {
       if (process) await end(guest, 0);
@@ -333,6 +387,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       () => true, // QEMU takes its pid file away when it ends in order
       () => false,
     );
+    machines.left(uuid);
     await record(guest, { process: null, power: killed ? 'crashed' : 'shutdown', suspending: null });
     const detail = rebooted ? 'the host was started anew' : 'it ended while the agent was away';
     emit({ kind: 'stopped', uuid, reason: killed ? 'crashed' : 'guest-shutdown', detail });
@@ -341,6 +396,9 @@ export function createLiveGuests(parts: LiveGuestsParts) {
   return {
     stateDir,
     cache: parts.cache,
+    disks: parts.disks,
+    secretOf: parts.secretOf,
+    snapshots: parts.snapshots,
     get: (uuid: string) => guests.get(uuid),
     start,
     end,
@@ -356,6 +414,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     },
     close() {
       stop.abort();
+      machines.tidy();
       for (const guest of guests.values()) {
         guest.ours = true; // from now on nobody listens
         guest.qmp?.close();

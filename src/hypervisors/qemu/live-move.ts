@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { deedUnsupported, hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestSpec, MoveOffer, MoveProgress } from '../driver.ts';
 import { dropJob, dropJobs, dropNode, JOB, jobReaches } from './block-jobs.ts';
+import { bookFile, writeDiskBook } from './disk-book.ts';
 import { leaveProbe, removeProbe, seesProbe, takeStake } from './disk-stakes.ts';
 import { disksOf } from './disks.ts';
 import { disksAreApart, type GuestPaths, guestPaths } from './guest-paths.ts';
@@ -19,6 +20,7 @@ import type { Qmp } from './qmp.ts';
 import type { Slot } from './slots.ts';
 import { sizeOfDrive } from './snapshot.ts';
 import { memoryArrived, migrationReaches } from './suspend.ts';
+import { tpmOf } from './tpm.ts';
 import { mustHaveVolume } from './volume-disk.ts';
 
 type LiveDeeds = Pick<Driver, 'prepareIncoming' | 'migrateLive' | 'forceMigration'>;
@@ -74,6 +76,9 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
     const { spec, disks, power, slots } = guest.record;
     const qmp = lineTo(guest, 'migrate');
     if (guest.record.rescue) throw deedUnsupported({ deed: 'migrate live', why: 'the guest is being rescued' });
+    if (disks.some((disk) => disk.backend === 'lvm'))
+      throw deedUnsupported({ deed: 'migrate live', why: 'its disks are logical volumes of this host' });
+    if (tpmOf(spec)) throw deedUnsupported({ deed: 'migrate live', why: 'the guest has a TPM, whose secrets stay on this host' });
     if (offer.uuid !== spec.uuid) throw hypervisorFailed({ why: 'the offer is for another guest' });
     const paths = guestPaths(live.stateDir, spec.uuid);
     const shared = await isShared(live.stateDir, paths, offer);
@@ -200,6 +205,10 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
       }
       await takeStake(live.stateDir, paths, hostname);
       await mkdir(paths.folder, { recursive: true, mode: 0o700 });
+      if (!layout.shared) {
+        await writeDiskBook(paths, {}); // all that comes is made below, in the usual forms
+        made.push(bookFile(paths));
+      }
       for (const [index, disk] of disks.entries()) {
         const told = layout.disks[index];
         const name = basename(disk.file);

@@ -9,6 +9,7 @@ import { bootVolume, nextSlot, type Slot } from './slots.ts';
 import { sizeOfDrive } from './snapshot.ts';
 import { dropSwapNodes } from './swap-volume.ts';
 import { mustHaveVolume } from './volume-disk.ts';
+import { giveSecret, takeSecret } from './volume-secrets.ts';
 
 type PlugDeeds = Pick<Driver, 'attachNic' | 'detachNic' | 'attachVolume' | 'detachVolume' | 'extendVolume'>;
 const GiB = 1024 ** 3;
@@ -82,11 +83,13 @@ export function createPlugDeeds({ live, must, onGuest, unplugMs }: QemuHands): P
         const drive = `vol${slot.slot}`;
         try {
           await monitor(qmp, `drive_del ${drive}`); // of a try that was cut short; says no when there is none
+          await giveSecret(qmp, spec, volume.volumeId, live.secretOf);
           const said = await monitor(qmp, `drive_add 0 ${quoted(volumeDrive(spec, volume, drive))}`);
           if (said !== 'OK') throw hypervisorFailed({ why: `volume ${volume.volumeId} cannot be opened: ${said}` });
           await qmp.command('device_add', volumeDevice(spec, volume, slot.slot));
         } catch (cause) {
           await monitor(qmp, `drive_del ${drive}`).catch(() => undefined);
+          await takeSecret(qmp, volume.volumeId);
           await putSlots(guest, before.spec, before.slots);
           throw cause;
         }
@@ -103,11 +106,13 @@ export function createPlugDeeds({ live, must, onGuest, unplugMs }: QemuHands): P
         if (await released(qmp, deviceId(slot))) {
           await monitor(qmp, `drive_del vol${slot.slot}`).catch(() => undefined); // gone with its device, if all went well
           await dropSwapNodes(qmp, `vol${slot.slot}`).catch(() => undefined); // a machine that is gone has none
+          await takeSecret(qmp, volumeId);
           return putSlots(guest, spec, without(guest, slot.slot));
         }
         const cut = await monitor(qmp, `drive_del vol${slot.slot}`);
         if (cut !== '') throw hypervisorFailed({ why: `volume ${volumeId} cannot be taken away: ${cut}` });
         await dropSwapNodes(qmp, `vol${slot.slot}`);
+        await takeSecret(qmp, volumeId);
         freeWhenGone(guest, qmp, slot);
         await putSlots(guest, spec, [...without(guest, slot.slot), { ...slot, deadBytes: size }]);
       }),

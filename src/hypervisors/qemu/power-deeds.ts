@@ -115,7 +115,7 @@ export function createPowerDeeds({ live, must, onGuest, moveMs }: QemuHands): Po
         if (guest && isUp(guest) && guest.record.rescue?.image.id === rescue.image.id) return;
         const paths = guestPaths(live.stateDir, spec.uuid);
         if (guest?.record.rescue) await live.end(guest, 0); // its rescue disk is made anew
-        await createRescueDisks(paths, rescue, live.cache, hurry);
+        await createRescueDisks(paths, rescue, live.disks, hurry);
         try {
           await boot(spec, { rescue });
         } catch (cause) {

@@ -13,6 +13,7 @@ import { requires } from '../../../test/requires.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import type { Driver, GuestEvent, GuestSpec } from '../driver.ts';
+import { usualDisks } from './disk-backends.ts';
 import { probeKvm } from './kvm-probe.ts';
 import { identify, killProcess } from './process-identity.ts';
 import { createQemuDriver, type QemuDriverOptions } from './qemu-driver.ts';
@@ -21,61 +22,70 @@ import { buttonGuest, GUEST_SAYS, shortGuest } from './test-guests.ts';
 const image = buttonGuest();
 const shortLived = { image: shortGuest(), metadata: {} };
 
-driverContract(
-  'qemu',
-  async () => {
-    const stateDir = await mkdtemp(join(tmpdir(), 'kn-qemu-'));
-    const make = (dir = stateDir) =>
-      createQemuDriver({ hostname: 'host-1', stateDir: dir, clock: systemClock, log: silentLog, acceleration: 'tcg', unplugMs: 300 });
-    const volumes = await mkdtemp(join(tmpdir(), 'kn-volumes-'));
-    let made = 0;
-    let other: Driver | undefined;
-    const driver = make();
-    await driver.start();
-    const t = {
-      driver,
-      image,
-      shortLived,
-      crashing: {},
-      async crash(uuid: string) {
-        const pid = (await t.driver.guest(uuid))?.pid;
-        if (pid) process.kill(pid, 'SIGKILL');
-      },
-      async other() {
-        if (other) return other;
-        other = make(join(volumes, 'other'));
-        await other.start();
-        return other;
-      },
-      async volume() {
-        const file = join(volumes, `volume ${++made}, "odd\\\\`); // a name that needs care on every way to QEMU
-        await writeFile(file, image.bytes);
-        await truncate(file, 1024 * 1024);
-        const volume = testVolume({ driver_volume_type: 'file', data: { device_path: file, format: 'raw' } });
-        return { volume, sizeBytes: async () => (await stat(file)).size };
-      },
-      files: async () => (await readdir(stateDir, { recursive: true })).sort(),
-      consoleTells: () => new RegExp(GUEST_SAYS),
-      async restart(between?: () => Promise<void>) {
-        await t.driver.close();
-        await between?.();
-        t.driver = make();
-        await t.driver.start();
-        return t.driver;
-      },
-      async close() {
-        for (const one of [t.driver, ...(other ? [other] : [])]) {
-          for (const guest of await one.guests()) await one.destroy(guest.uuid);
-          await one.close();
-        }
-        await rm(stateDir, { recursive: true });
-        await rm(volumes, { recursive: true });
-      },
-    };
-    return t;
-  },
-  requires('qemu'),
-);
+for (const type of ['qcow2', 'raw'] as const)
+  driverContract(
+    `qemu, disks in ${type}`,
+    async () => {
+      const stateDir = await mkdtemp(join(tmpdir(), 'kn-qemu-'));
+      const make = (dir = stateDir) =>
+        createQemuDriver({
+          hostname: 'host-1',
+          stateDir: dir,
+          clock: systemClock,
+          log: silentLog,
+          acceleration: 'tcg',
+          unplugMs: 300,
+          disks: { ...usualDisks, type },
+        });
+      const volumes = await mkdtemp(join(tmpdir(), 'kn-volumes-'));
+      let made = 0;
+      let other: Driver | undefined;
+      const driver = make();
+      await driver.start();
+      const t = {
+        driver,
+        image,
+        shortLived,
+        crashing: {},
+        async crash(uuid: string) {
+          const pid = (await t.driver.guest(uuid))?.pid;
+          if (pid) process.kill(pid, 'SIGKILL');
+        },
+        async other() {
+          if (other) return other;
+          other = make(join(volumes, 'other'));
+          await other.start();
+          return other;
+        },
+        async volume() {
+          const file = join(volumes, `volume ${++made}, "odd\\\\`); // a name that needs care on every way to QEMU
+          await writeFile(file, image.bytes);
+          await truncate(file, 1024 * 1024);
+          const volume = testVolume({ driver_volume_type: 'file', data: { device_path: file, format: 'raw' } });
+          return { volume, sizeBytes: async () => (await stat(file)).size };
+        },
+        files: async () => (await readdir(stateDir, { recursive: true })).sort(),
+        consoleTells: () => new RegExp(GUEST_SAYS),
+        async restart(between?: () => Promise<void>) {
+          await t.driver.close();
+          await between?.();
+          t.driver = make();
+          await t.driver.start();
+          return t.driver;
+        },
+        async close() {
+          for (const one of [t.driver, ...(other ? [other] : [])]) {
+            for (const guest of await one.guests()) await one.destroy(guest.uuid);
+            await one.close();
+          }
+          await rm(stateDir, { recursive: true });
+          await rm(volumes, { recursive: true });
+        },
+      };
+      return t;
+    },
+    requires('qemu'),
+  );
 
 const run = promisify(execFile);
 
@@ -138,7 +148,7 @@ describe('QEMU driver, what only it can do wrong', { skip: requires('qemu') }, (
     const info = JSON.parse((await run('qemu-img', ['info', '--output=json', join(disks, 'disk')])).stdout);
     assert.equal(info['virtual-size'], 3 * 1024 ** 3);
     assert.match(info['backing-filename'], new RegExp(`images/${big.ref.id}`));
-    assert.deepEqual((await readdir(disks)).sort(), ['disk', 'disk.eph0', 'disk.swap']);
+    assert.deepEqual((await readdir(disks)).sort(), ['disk', 'disk.eph0', 'disk.swap', 'disks.json']);
     const small = testGuest(big.ref, { rootGiB: 1 });
     await assert.rejects(driver.createDisks(small), /needs 2 GiB, the root disk has 1/);
     await assert.rejects(access(join(stateDir, 'instances', small.uuid)), 'nothing is left behind');
@@ -308,7 +318,7 @@ describe('QEMU driver, what only it can do wrong', { skip: requires('qemu') }, (
     await driver.createDisks(guest);
     await assert.rejects(driver.spawn(guest), /QEMU did not start: .*machine/i);
     assert.equal(await driver.guest(guest.uuid), undefined);
-    assert.deepEqual(await readdir(join(stateDir, 'instances', guest.uuid)), ['disk']);
+    assert.deepEqual((await readdir(join(stateDir, 'instances', guest.uuid))).toSorted(), ['disk', 'disks.json']);
   });
 
   test('a state dir with a long path works: its sockets lie elsewhere and go with the guest', async () => {

@@ -5,18 +5,22 @@ import { isUuid } from '../../lib/ids.ts';
 import type { Log } from '../../lib/log.ts';
 import { invariant } from '../../lib/retry.ts';
 import { createTurns } from '../../lib/turns.ts';
-import { guestNotFound, hypervisorFailed } from '../../model/errors-hypervisor.ts';
+import { deedUnsupported, guestNotFound, hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestEvent, GuestInfo } from '../driver.ts';
 import { coldHandlers, createColdMove, hasOffers } from './cold-move.ts';
 import { readConsole } from './console-log.ts';
+import { findCpuGroups } from './cpu-group.ts';
 import { readDiagnostics } from './diagnostics.ts';
+import { type DiskOptions, diskBackends, usualDisks } from './disk-backends.ts';
 import { dropStake, takeStake } from './disk-stakes.ts';
-import { createDisks, growDisks } from './disks.ts';
+import { createDisks, type DiskTools, growDisks, removeKeptDisks } from './disks.ts';
+import { findFirmware } from './firmware.ts';
 import { disksAreApart, guestPaths, imagesFolder, instancesFolder, placeDisks } from './guest-paths.ts';
+import { type CpuSets, hugePageMount, readHostCells } from './host-cells.ts';
 import { qemuVersion, readInventory } from './host-inventory.ts';
 import { createImageCache } from './image-cache.ts';
 import { cachedKvmVerdict } from './kvm-probe.ts';
-import { createLiveGuests, isUp, type LiveGuest } from './live-guests.ts';
+import { createLiveGuests, isUp, type LiveGuest, type SnapshotOptions } from './live-guests.ts';
 import { arrivedAt, createLiveMove, type LiveMove, type LiveMoveRules, usualRules } from './live-move.ts';
 import { createMoveServer, type MovePorts } from './move-server.ts';
 import { createPlugDeeds } from './plug-deeds.ts';
@@ -26,6 +30,7 @@ import { mustHavePrograms } from './programs.ts';
 import { createSnapshot } from './snapshot.ts';
 import { createSwapVolume } from './swap-volume.ts';
 import { backingsIn } from './tidy-cache.ts';
+import type { SecretOf } from './volume-secrets.ts';
 
 export interface QemuDriverOptions {
   readonly hostname: string;
@@ -41,14 +46,30 @@ export interface QemuDriverOptions {
   readonly startMs?: number;
   /** How long a guest may take to let go of a device before it is cut off. */
   readonly unplugMs?: number;
+  /** CPUs that guests share, and CPUs that are one guest's each.  Spec: [compute] cpu_shared_set, cpu_dedicated_set. */
+  readonly cpus?: CpuSets;
+  /** Spec: [libvirt] mem_stats_period_seconds; 0 takes the balloon away. */
+  readonly memoryStatsSeconds?: number;
+  readonly disks?: DiskOptions;
+  /** What opens an encrypted volume; without it guests have none. */
+  readonly secretOf?: SecretOf;
+  /** Spec: config_drive_format. */
+  readonly driveFormat?: 'iso9660' | 'vfat';
+  readonly snapshots?: SnapshotOptions;
   /** Where the guests' disks and images lie, when not in the state dir; several hosts may have it in common.  Spec: instances_path. */
   readonly disksFolder?: string;
   /** Where other hosts fetch disks and send guests to; without it only drivers of this machine can. */
   readonly moves?: MovePorts;
   readonly liveMoves?: LiveMoveRules;
+  /** Reads the host's memory cells below this folder instead of the kernel's; then guests are not bound to them. */
+  readonly cellsRoot?: string;
   /** Looks for programs here instead of PATH. */
   readonly path?: string;
 }
+
+const noSecrets: SecretOf = async () => {
+  throw deedUnsupported({ deed: 'connect a volume', why: 'it is encrypted, and this host has nobody to ask for keys' });
+};
 
 /** Memory goes to the disk and back within this time, or the deed fails. */
 const MOVE_MS = 15 * 60_000;
@@ -58,9 +79,13 @@ const MOVE_MS = 15 * 60_000;
 export function createQemuDriver(options: QemuDriverOptions): Driver {
   const { hostname, clock, log } = options;
   const stateDir = resolve(options.stateDir);
+  const cpuSets = options.cpus ?? { shared: null, dedicated: null };
   const turns = createTurns();
   const listeners = new Set<(event: GuestEvent) => void>();
   const cache = createImageCache(() => imagesFolder(stateDir), clock);
+  const diskOptions = options.disks ?? usualDisks;
+  const backends = diskBackends(diskOptions);
+  const tools: DiskTools = { cache, backend: diskOptions.type, backends, driveFormat: options.driveFormat ?? 'iso9660' };
   let host: { version: number; acceleration: 'kvm' | 'tcg' } | undefined;
   const started = () => {
     invariant(host, 'the driver was started');
@@ -71,11 +96,23 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     clock,
     log,
     cache,
+    disks: tools,
+    secretOf: options.secretOf ?? noSecrets,
+    snapshots: options.snapshots ?? { format: null, folder: null },
     acceleration: () => started().acceleration,
     consoleLimit: options.consoleLimit ?? 1024 * 1024,
     startMs: options.startMs ?? 20_000,
     moveMs: MOVE_MS,
     arrived: arrivedAt,
+    machine: {
+      firmware: () => findFirmware(),
+      cells: () => readHostCells(cpuSets, options.cellsRoot),
+      binds: options.cellsRoot === undefined,
+      pageFolder: (size) => hugePageMount(size),
+      cpuGroups: findCpuGroups(),
+      sharedCpus: cpuSets.shared && [...cpuSets.shared],
+      memoryStatsSeconds: options.memoryStatsSeconds ?? 10,
+    },
     emit: (event) => {
       for (const listener of listeners) listener(event);
     },
@@ -139,14 +176,15 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
       live.close();
       await moves.close();
     },
-    inventory: () => readInventory({ hostname, stateDir, ...started() }),
+    inventory: () =>
+      readInventory({ hostname, stateDir, cpus: cpuSets, lvm: diskOptions.type === 'lvm' ? diskOptions.lvm : null, ...started() }),
     fetchImage: (image, open, signal) => cache.fetch(image, open, signal),
     tidyCache: (rules) => cache.tidy(rules, imagesInUse),
     createDisks: (spec) =>
       turns.run(spec.uuid, async (signal) => {
         const paths = guestPaths(stateDir, spec.uuid);
         await takeStake(stateDir, paths, hostname);
-        await createDisks(spec, paths, cache, signal);
+        await createDisks(spec, paths, tools, signal);
       }),
     spawn: (spec) => turns.run(spec.uuid, () => live.start(spec)),
     destroy(uuid) {
@@ -157,7 +195,8 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     removeDisks: (uuid) =>
       turns.run(uuid, async () => {
         await destroy(uuid);
-        if (isUuid(uuid)) await dropStake(stateDir, guestPaths(stateDir, uuid), hostname);
+        if (isUuid(uuid))
+          await dropStake(stateDir, guestPaths(stateDir, uuid), hostname, () => removeKeptDisks(guestPaths(stateDir, uuid), backends));
       }),
     powerOff: (uuid, graceMs) =>
       turns.run(uuid, async (hurry) => {
@@ -186,7 +225,7 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
         const guest = live.get(spec.uuid);
         if (guest && isUp(guest)) throw hypervisorFailed({ why: 'the disks of a running guest cannot be grown' });
         if (guest?.record.power === 'suspended') throw hypervisorFailed({ why: 'the disks of a suspended guest cannot be grown' });
-        await growDisks(spec, guestPaths(stateDir, spec.uuid), hurry);
+        await growDisks(spec, guestPaths(stateDir, spec.uuid), tools, hurry);
       }),
     diagnostics: async (uuid) => readDiagnostics(must(uuid), started().acceleration),
     ...createColdMove(hands, moves),
@@ -245,8 +284,23 @@ const infoOf = ({ record }: LiveGuest): GuestInfo => ({
   known: true,
   forwards: record.forwards,
   vncSocket: record.process ? record.vncSocket : null,
+  cells: record.cells && {
+    pageKiB: record.cells[0]?.pageKiB ?? (record.spec.extraSpecs['hw:mem_page_size'] === undefined ? null : 4),
+    cells: record.cells.map(({ cpus, memoryMiB, hostCell, pins, siblings }) => ({
+      cpus: [...cpus],
+      memoryMiB,
+      hostCell,
+      pins: pins.map(([guest, host]) => [guest, host]),
+      siblings: siblingsOf(pins, siblings),
+    })),
+  },
   pid: record.process?.pid ?? null,
 });
+/** Guest CPUs whose own CPUs are threads of one core of the host. */
+function siblingsOf(pins: readonly (readonly [guest: number, host: number])[], cores: readonly (readonly number[])[]): number[][] {
+  const groups = cores.map((core) => pins.filter(([, host]) => core.includes(host)).map(([guest]) => guest));
+  return groups.filter((group) => group.length > 1);
+}
 const strangerInfo = ({ uuid, process }: { uuid: string; process: ProcessIdentity }): GuestInfo => ({
   uuid,
   epoch: 0,
@@ -254,5 +308,6 @@ const strangerInfo = ({ uuid, process }: { uuid: string; process: ProcessIdentit
   known: false,
   forwards: [],
   vncSocket: null,
+  cells: null,
   pid: process.pid,
 });

@@ -24,15 +24,25 @@ const CONFIG = 30;
 const LAST = 31;
 
 export const isQ35 = (machine: string) => /^(q35|pc-q35)/.test(machine);
-export const machineOf = (spec: Pick<GuestSpec, 'imageProperties'>) => spec.imageProperties.hw_machine_type ?? 'pc';
+export const machineOf = (spec: Pick<GuestSpec, 'imageProperties' | 'extraSpecs'>): string =>
+  spec.imageProperties.hw_machine_type ??
+  ((spec.extraSpecs['os:secure_boot'] ?? spec.imageProperties.os_secure_boot) === 'required' ? 'q35' : 'pc');
 
 /** Bus and address of a device with a place of its own. */
 export function fixedPlace(machine: string, name: string): Record<string, string> {
   const stable = name === 'disk.rescue.stable';
+  const [, more] = /^disk\.eph([1-7])$/.exec(name) ?? []; // further ephemeral disks are functions of the first one's place
+  if (more !== undefined) return { bus: isQ35(machine) ? 'pcie.0' : 'pci.0', addr: `${hex(FIXED['disk.eph0'])}.${more}` };
   const number = stable ? LAST : name.startsWith('disk.config') ? CONFIG : (FIXED[name as keyof typeof FIXED] ?? LAST); // names are ours
   if (!isQ35(machine)) return { bus: 'pci.0', addr: hex(number) };
   return { bus: 'pcie.0', addr: hex(number === LAST ? 27 : number === CONFIG ? 26 : number) }; // 31 is the chipset's own there
 }
+
+/** Bus and address of a device that not every machine has: a function of the serial controller's place. */
+export const extraPlace = (machine: string, number: number): Record<string, string> => ({
+  bus: isQ35(machine) ? 'pcie.0' : 'pci.0',
+  addr: `${hex(FIXED.serial)}.${number}`,
+});
 
 /** Bus and address of a slot: PCI Express takes devices out only from ports of their own. */
 export const slotPlace = (machine: string, slot: number): Record<string, string> =>

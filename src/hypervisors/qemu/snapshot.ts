@@ -15,10 +15,10 @@ import type { Qmp } from './qmp.ts';
 /** A snapshot of a big disk takes its time; it is not a hung program. */
 const CONVERT_MS = 6 * 3600 * 1000;
 
-/** Copies the root disk into one whole qcow2 image. Of a running guest by QEMU itself, as the disk was at the moment of the call. */
+/** Copies the root disk into one whole image, of the disk's own form unless the host names another. Of a running guest by QEMU itself, as the disk was at the moment of the call. */
 export const createSnapshot =
   ({ live, must, onGuest }: QemuHands) =>
-  (uuid: string, signal: AbortSignal): Promise<DiskSnapshot> =>
+  (uuid: string, signal: AbortSignal, progress: (done: number, total: number) => void = () => {}): Promise<DiskSnapshot> =>
     onGuest(uuid, async (hurry) => {
       const guest = must(uuid);
       const { spec, disks } = guest.record;
@@ -26,13 +26,15 @@ export const createSnapshot =
       const index = disks.findIndex((disk) => disk.place === 'disk');
       const root = disks[index];
       if (!root) throw guestNotFound({ uuid });
-      const file = join(guestPaths(live.stateDir, uuid).folder, `${SNAPSHOT_PREFIX}${newSecret(6)}`);
+      const { folder, format = null } = live.snapshots;
+      const diskFormat = format ?? root.format;
+      const file = join(folder ?? guestPaths(live.stateDir, uuid).folder, `${SNAPSHOT_PREFIX}${folder ? `${uuid}.` : ''}${newSecret(6)}`);
       const both = AbortSignal.any([signal, hurry]);
       both.throwIfAborted();
       try {
-        if (isUp(guest)) await copyRunning(lineTo(guest, 'be copied'), `disk${index}`, file, both);
+        if (isUp(guest)) await copyRunning(lineTo(guest, 'be copied'), `disk${index}`, { file, format: diskFormat, progress }, both);
         else
-          await runProgram('qemu-img', ['convert', '-f', root.format, '-O', 'qcow2', root.file, file], {
+          await runProgram('qemu-img', ['convert', '-f', root.format, '-O', diskFormat, root.file, file], {
             signal: both,
             timeoutMs: CONVERT_MS,
           });
@@ -42,23 +44,28 @@ export const createSnapshot =
         throw withDiskSpace(both.aborted ? both.reason : cause, `a snapshot of ${uuid} was made`);
       }
       const { size } = await stat(file);
-      return { diskFormat: 'qcow2', sizeBytes: size, open: async () => createReadStream(file), discard: () => rm(file, { force: true }) };
+      return { diskFormat, sizeBytes: size, open: async () => createReadStream(file), discard: () => rm(file, { force: true }) };
     });
 
-async function copyRunning(qmp: Qmp, drive: string, file: string, signal: AbortSignal) {
+interface Copy {
+  readonly file: string;
+  readonly format: 'qcow2' | 'raw';
+  readonly progress: (done: number, total: number) => void;
+}
+async function copyRunning(qmp: Qmp, drive: string, { file, format, progress }: Copy, signal: AbortSignal) {
   const node = `${JOB}copy`;
   const size = await sizeOfDrive(qmp, drive);
-  await runProgram('qemu-img', ['create', '-q', '-f', 'qcow2', file, String(size)], { signal });
+  await runProgram('qemu-img', ['create', '-q', '-f', format, file, String(size)], { signal });
   try {
     await qmp.command('blockdev-add', {
-      driver: 'qcow2',
+      driver: format,
       'node-name': node,
       'detect-zeroes': 'unmap',
       discard: 'unmap',
       file: { driver: 'file', filename: file, discard: 'unmap' },
     });
     await qmp.command('blockdev-backup', { 'job-id': node, device: drive, target: node, sync: 'full', 'auto-dismiss': false });
-    await jobReaches(qmp, node, 'concluded', signal);
+    await jobReaches(qmp, node, 'concluded', signal, progress);
   } finally {
     await dropJob(qmp, node);
     await dropNode(qmp, node);

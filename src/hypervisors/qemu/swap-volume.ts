@@ -29,6 +29,8 @@ export const createSwapVolume =
       const { volumes } = guest.record.spec;
       const old = volumes.find((one) => one.volumeId === oldVolumeId) ?? volumes.find((one) => one.volumeId === volume.volumeId);
       if (!old) throw hypervisorFailed({ why: `guest ${spec.uuid} has no volume ${oldVolumeId}` });
+      if (target.encrypted || volumeDisk(guest.record.spec, old).encrypted)
+        throw deedUnsupported({ deed: 'swap a volume', why: 'one of the two is encrypted' });
       if (target.readOnly) throw deedUnsupported({ deed: 'swap a volume', why: `volume ${volume.volumeId} may only be read` });
       if (isUp(guest)) await swapRunning(guest, old, volume, target, hurry);
       else if (guest.record.power === 'suspended') throw hypervisorFailed({ why: 'a suspended guest cannot swap volumes' });

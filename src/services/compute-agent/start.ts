@@ -1,5 +1,6 @@
 import { computeAgentContract } from '../../bus/contracts/compute-agent.ts';
 import { conductorContract, type Gone, type Owned } from '../../bus/contracts/conductor.ts';
+import type { GuestCells } from '../../bus/contracts/guest-cells.ts';
 import type { GuestSpec, HostInventory } from '../../hypervisors/driver.ts';
 import { every } from '../../lib/clock.ts';
 import { newUuid } from '../../lib/ids.ts';
@@ -207,7 +208,10 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
         async showGuest({ uuid }) {
           if (!journal.get(uuid)) throw guestNotFound({ uuid });
           const guest = await driver.guest(uuid);
-          return { host: options.host, guest: guest ? { ...guest, forwards: guest.forwards.map((one) => ({ ...one })) } : null };
+          if (!guest) return { host: options.host, guest: null };
+          const { cells = null, forwards } = guest;
+          const plain = { ...guest, forwards: forwards.map((one) => ({ ...one })), cells: structuredClone(cells) as GuestCells | null }; // the same but for readonly
+          return { host: options.host, guest: plain };
         },
       },
       { host: options.host, concurrency: 64 },
@@ -305,7 +309,12 @@ const hypervisorReport = ({ driver, options, metrics }: AgentParts, inventory: H
   diskGiB: inventory.diskGiB,
   diskFreeGiB: inventory.diskFreeGiB,
   uptime: inventory.uptime,
-  stats: { ...options.attributes, acceleration: inventory.acceleration, ...(metrics ? { metrics: metrics() } : {}) },
+  stats: {
+    ...(inventory.numaTopology ? { numa_topology: inventory.numaTopology } : {}),
+    ...options.attributes,
+    acceleration: inventory.acceleration,
+    ...(metrics ? { metrics: metrics() } : {}),
+  },
 });
 
 /** Takes the host by compare-and-set, asking until somebody answers. The boot id is kept first: an answer that was lost, or a death before it was

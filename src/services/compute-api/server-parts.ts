@@ -1,4 +1,5 @@
 import type { Bus } from '../../bus/bus.ts';
+import type { GuestCells } from '../../bus/contracts/guest-cells.ts';
 import type { GuestNumbers } from '../../bus/contracts/guest-numbers.ts';
 import type { VolumeClient } from '../../clients/volume.ts';
 import type { Database } from '../../db/engine.ts';
@@ -75,6 +76,8 @@ export interface ServerParts {
   readonly console: (server: Server, lines: number | null) => Promise<string>;
   /** Numbers of a server's guest. Throws CloudErrors: conflict when the host does not answer. */
   readonly diagnostics: (server: Server) => Promise<GuestNumbers>;
+  /** Where a server's memory cells stand; null when its guest has none. Throws CloudErrors: conflict when the host does not answer. */
+  readonly guestCells?: (server: Server) => Promise<GuestCells | null>;
   /** Nova's [api] max_limit: the longest page; 1000 when absent. */
   readonly maxLimit?: number;
   /** Nova's service_down_time in seconds; 60 when absent. */

@@ -14,6 +14,7 @@ import { ACT, recordAct } from './act-on-server.ts';
 import { BUILD_EVENT } from './build-server.ts';
 import { type AskedNote, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { endServer } from './delete-server.ts';
+import { phaseEvents } from './phase-events.ts';
 import type { Parts } from './run-job.ts';
 
 export interface Sender {
@@ -61,7 +62,7 @@ export async function recordReports(parts: Parts, sender: Sender, reports: reado
       const awaited = report.kind === 'deed' && isAwaited(report, job, sender.host);
       if (job && job.status !== 'failed' && server && (report.kind === 'deed' ? awaited : owned)) {
         jobs.delete(job.uuid);
-        const kept = await record(tx, report, job, server, at);
+        const kept = await record(tx, report, job, server, sender.host, at);
         requeued ||= kept === 'requeued';
         // Later reports of this list must see it: a guest may stop by itself as soon as it is built.
         built ||= kept === 'ended' && report.kind === 'built';
@@ -100,18 +101,28 @@ function isAwaited(report: AgentReport, job: Job | undefined, host: string): boo
   return asked?.host === host && asked.epoch === report.epoch && job?.progress.notes[saidKey(step)] === undefined;
 }
 
-async function record(tx: Query, report: AgentReport, job: Job, server: Server, at: Micros): Promise<'ended' | 'requeued' | 'ignored'> {
+async function record(
+  tx: Query,
+  report: AgentReport,
+  job: Job,
+  server: Server,
+  host: string,
+  at: Micros,
+): Promise<'ended' | 'requeued' | 'ignored'> {
   if (report.kind === 'deed') {
     const step = report.step ?? '';
     if (job.kind === 'act-on-server' && step === ACT && report.error === null) {
       if (!(await endJob(tx, job))) return 'ignored';
+      await recordPhases(tx, report, job, host);
       await recordAct(tx, report, job as Job<'act-on-server'>, server, at); // by its kind
       return 'ended';
     }
     const { error, power, networkInfo, phases } = report;
     const said: SaidNote = { error, power, networkInfo, phases, result: report.result ?? {} };
     const progress = { ...job.progress, notes: { ...job.progress.notes, [saidKey(step)]: said } };
-    return (await requeueJob(tx, job, progress, at)) ? 'requeued' : 'ignored';
+    if (!(await requeueJob(tx, job, progress, at))) return 'ignored';
+    await recordPhases(tx, report, job, host);
+    return 'requeued';
   }
   if (report.error !== null) {
     // The job goes on where it stands, with the reason: the next host, or back to what was.
@@ -136,6 +147,12 @@ async function record(tx: Query, report: AgentReport, job: Job, server: Server, 
   return 'ignored';
 }
 
+async function recordPhases(tx: Query, report: AgentReport, job: Job, host: string): Promise<void> {
+  if (report.phases.length === 0) return;
+  const action = await findAction(tx, report.uuid, job.context.requestId);
+  if (action !== undefined) await insertEvents(tx, action, phaseEvents(report.phases, host));
+}
+
 async function recordBuilt(tx: Query, report: AgentReport, job: Job, server: Server, at: Micros): Promise<void> {
   await setServer(
     tx,
@@ -156,18 +173,7 @@ async function recordBuilt(tx: Query, report: AgentReport, job: Job, server: Ser
   if (action === undefined) return;
   const host = server.host;
   await finishEvents(tx, action, BUILD_EVENT, { at, result: 'Success', details: report.details });
-  await insertEvents(
-    tx,
-    action,
-    report.phases.map((phase) => ({
-      event: `phase_${phase.name}`,
-      host,
-      startedAt: phase.startedAt,
-      finishedAt: phase.finishedAt,
-      result: 'Success' as const,
-      details: phase.details,
-    })),
-  );
+  await insertEvents(tx, action, phaseEvents(report.phases, host));
   await finishAction(tx, action, at, null);
 }
 

@@ -25,6 +25,7 @@ import { startNotifier } from './notifications/notifier.ts';
 import { auditUsage } from './notifications/usage-audit.ts';
 import { closeAction } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
+import { noteProgress } from './phase-events.ts';
 import { reap } from './reaper.ts';
 import { rebuildServer } from './rebuild-server.ts';
 import { revertResize } from './revert-resize.ts';
@@ -203,6 +204,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
         await mustOwnHost(tx, tell);
         const [move] = await openMigrations(tx, tell.uuid, 'live-migration');
         if (move?.sourceHost === tell.host) await setMigration(tx, move.uuid, { progress: JSON.stringify(tell.bytes) }, clock.now());
+        else await noteProgress(tx, tell.uuid, tell.host, tell.bytes);
       });
     },
     noteEvent: (tell) => noteEvent(parts, tell),

@@ -70,6 +70,7 @@ function wishedTraits({ wish }: Ask, options: PrefilterOptions): WishedTraits {
   if (extraSpecs?.['accel:device_profile']) required.add('COMPUTE_ACCELERATORS');
   if (imageProperties.hw_virtio_packed_ring === true || extraSpecs?.['hw:virtio_packed_ring']?.toLowerCase() === 'true')
     required.add('COMPUTE_NET_VIRTIO_PACKED');
+  for (const trait of deviceTraits(extraSpecs, imageProperties)) required.add(trait);
   if (options.imageTypeSupport && wish.imageFormat) required.add(`COMPUTE_IMAGE_TYPE_${wish.imageFormat.toUpperCase()}`);
   if (options.imageMetadata)
     for (const [property, prefix] of imageTraits) {
@@ -80,6 +81,31 @@ function wishedTraits({ wish }: Ask, options: PrefilterOptions): WishedTraits {
   known.set(wish, found);
   return found;
 }
+/** What only some hosts can do for a guest.  Spec: Nova asks for the same traits, but for UEFI and the limits, which it lets hosts fail on. */
+function deviceTraits(extraSpecs: Ask['wish']['extraSpecs'], properties: Ask['wish']['imageProperties']): string[] {
+  const found: string[] = [];
+  const wish = (spec: string, property: string) => String(extraSpecs?.[spec] ?? properties[property] ?? '').toLowerCase();
+  if (properties.hw_firmware_type === 'uefi') found.push('COMPUTE_FIRMWARE_UEFI');
+  if (wish('os:secure_boot', 'os_secure_boot') === 'required') found.push('COMPUTE_SECURITY_UEFI_SECURE_BOOT');
+  if (properties.hw_firmware_stateless === true) found.push('COMPUTE_SECURITY_STATELESS_FIRMWARE');
+  const tpm = wish('hw:tpm_version', 'hw_tpm_version');
+  if (tpm) found.push(`COMPUTE_SECURITY_TPM_${tpm.replace('.', '_')}`);
+  const tpmModel = wish('hw:tpm_model', 'hw_tpm_model');
+  if (tpmModel) found.push(`COMPUTE_SECURITY_${tpmModel.replaceAll('-', '_').toUpperCase()}`);
+  if (wish('hw:mem_encryption', 'hw_mem_encryption') === 'true') found.push('HW_CPU_X86_AMD_SEV');
+  const viommu = wish('hw:viommu_model', 'hw_viommu_model');
+  if (viommu) found.push(`COMPUTE_VIOMMU_MODEL_${viommu.toUpperCase()}`);
+  const sound = wish('hw:sound_model', 'hw_sound_model');
+  if (sound) found.push(`COMPUTE_SOUND_MODEL_${sound.toUpperCase()}`);
+  const bits = wish('hw:maxphysaddr_mode', 'hw_maxphysaddr_mode');
+  if (bits) found.push(bits === 'passthrough' ? 'COMPUTE_ADDRESS_SPACE_PASSTHROUGH' : 'COMPUTE_ADDRESS_SPACE_EMULATED');
+  for (const key in extraSpecs) {
+    if (/^quota:vif_(in|out)bound_/.test(key)) found.push('CUSTOM_QUOTA_VIF');
+    if (/^quota:cpu_(shares|period|quota)$/.test(key)) found.push('CUSTOM_QUOTA_CPU');
+  }
+  return found;
+}
+
 /** Traits a host has. Every host here is a compute node of this cloud. */
 const has = (host: HostView, trait: string) => trait === 'OWNER_NOVA' || host.traits.has(trait);
 

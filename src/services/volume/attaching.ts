@@ -80,7 +80,7 @@ export const connectionOf = ({ store }: VolumeParts, row: VolumeRow, mode: strin
     device_path: store.path(`volume-${row.uuid}`),
     format: 'raw',
     access_mode: mode,
-    encrypted: false,
+    encrypted: row.encryption_key_id !== null,
     qos_specs: null,
     volume_id: row.uuid,
   },

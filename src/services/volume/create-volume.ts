@@ -15,6 +15,7 @@ import {
 } from '../../model/errors-volume.ts';
 import type { Image } from '../../model/image.ts';
 import { DEFAULT_TYPE, isMultiattach, projectOf, readFlag, seenSnapshot, seenType, seenVolume } from './find.ts';
+import { findEncryption, findKey, makeKey } from './luks.ts';
 import type { VolumeParts } from './parts.ts';
 import type { VolumeCreate } from './shapes.ts';
 import { GIB } from './store.ts';
@@ -31,6 +32,8 @@ interface Source {
   readonly snapshot: string | null;
   readonly volume: string | null;
   readonly image: Image | null;
+  /** Null: what it is copied from is plain, or there is nothing to copy. */
+  readonly keyId: string | null;
 }
 const NOTHING: Source = {
   size: undefined,
@@ -41,6 +44,7 @@ const NOTHING: Source = {
   snapshot: null,
   volume: null,
   image: null,
+  keyId: null,
 };
 
 /** Accepts a volume: 202 and `creating`, its quota taken. With an `Idempotency-Key` a repeat answers the volume of the first request.
@@ -63,6 +67,10 @@ export async function createVolume(parts: VolumeParts, call: Call<VolumeCreate>)
     throw volumeInput({ why: 'groups and backups are not served here; leave consistencygroup_id, group_id and backup_id out' });
   if (wish.availability_zone && wish.availability_zone !== parts.zone)
     throw volumeInput({ why: `Availability zone '${wish.availability_zone}' is invalid.` });
+  const encryption = await findEncryption(db.read, type.uuid);
+  const copied = await mustMatch(parts, source, encryption !== undefined);
+  const shared = isMultiattach(type) || readFlag('multiattach', wish.multiattach ?? false); // the flag: how it was asked for before types said it
+  if (encryption && shared) throw volumeInput({ why: 'an encrypted volume cannot be attached to several servers (multiattach)' });
   const uuid = newUuid();
   const now = clock.now();
   const limit = (await readVolumeQuotas(db.read, project)).per_volume_gigabytes?.limit ?? -1;
@@ -82,7 +90,7 @@ export async function createVolume(parts: VolumeParts, call: Call<VolumeCreate>)
     migration_status: null,
     type_uuid: type.uuid,
     bootable: source.bootable ? 1 : 0,
-    multiattach: isMultiattach(type) || readFlag('multiattach', wish.multiattach ?? false) ? 1 : 0, // the flag: how it was asked for before types said it
+    multiattach: shared ? 1 : 0,
     readonly: 0,
     availability_zone: source.zone ?? parts.zone,
     snapshot_uuid: source.snapshot,
@@ -90,11 +98,13 @@ export async function createVolume(parts: VolumeParts, call: Call<VolumeCreate>)
     image_id: source.image?.id ?? null,
     image_metadata: source.imageMetadata,
     request_key: key,
+    encryption_key_id: null as string | null,
   };
   let task: string;
   try {
     task = await db.transaction(async (tx) => {
       await takeVolumeQuota(tx, db.kind, project, takesOf('volumes', type.name, size));
+      if (encryption) row.encryption_key_id = await makeKey(tx, encryption, copied, now);
       await tx.insertInto('volumes').values(row).execute();
       return parts.tasks.add(tx, { kind: 'create-volume', target: uuid });
     });
@@ -106,6 +116,16 @@ export async function createVolume(parts: VolumeParts, call: Call<VolumeCreate>)
   parts.tasks.begin(task);
   const made = await findVolume(db.read, uuid);
   return { status: 202, body: { volume: await acceptedVolumeView(parts, call, { ...row, id: made?.id ?? 0 }) } };
+}
+
+/** A copy has the bytes of what it is copied from: both are encrypted, or neither. Answers the key of that. Throws volumeInput (400). */
+async function mustMatch({ db }: VolumeParts, source: Source, encrypted: boolean) {
+  if (source.snapshot === null && source.volume === null) return undefined;
+  if (encrypted !== (source.keyId !== null))
+    throw volumeInput({
+      why: `a copy of ${encrypted ? 'a plain volume cannot be of an encrypted type' : 'an encrypted volume cannot be of a plain type'}`,
+    });
+  return findKey(db.read, source.keyId);
 }
 
 const byKey = ({ db }: VolumeParts, key: string) =>
@@ -152,6 +172,7 @@ const fromVolume = (row: VolumeRow | undefined): Source =>
         imageMetadata: row.image_metadata,
         typeUuid: row.type_uuid,
         zone: row.availability_zone,
+        keyId: row.encryption_key_id,
       };
 
 /** What an image makes of a volume. Throws volumeImageUnusable, volumeFormatNeedsTool (400). */

@@ -9,6 +9,7 @@ export const volumePolicy: Readonly<Record<string, string>> = {
   'volume:create': OWNER_WRITES,
   'volume:get': OWNER_READS,
   'volume:get_all': OWNER_READS,
+  'volume:get_secret': 'role:service',
   'volume:update': OWNER_WRITES,
   'volume:delete': OWNER_WRITES,
   'volume:force_delete': ADMIN,

@@ -16,6 +16,7 @@ import * as quotas from './quota-sets.ts';
 import { reimageVolume } from './reimage.ts';
 import * as shapes from './shapes.ts';
 import * as snapshots from './snapshots.ts';
+import * as encryption from './type-encryption.ts';
 import * as types from './types.ts';
 import { listVersions, showVersion } from './versions.ts';
 import * as actions from './volume-actions.ts';
@@ -53,7 +54,9 @@ const nouns: Table = {
   'GET /volumes/:id': owned('volume:get', volumes.showVolume),
   'PUT /volumes/:id': owned('volume:update', volumes.updateVolume, shapes.volumeUpdate),
   'DELETE /volumes/:id': owned('volume:delete', volumes.deleteVolume),
-  'GET /volumes/:id/encryption': owned('volume:get', volumes.showVolumeEncryption),
+  'GET /volumes/:id/encryption': owned('volume:get', encryption.showVolumeEncryption),
+  'GET /volumes/:id/encryption/secret': owned('volume:get_secret', encryption.showVolumeSecret),
+  'GET /volumes/:id/encryption/:key': owned('volume:get', encryption.showVolumeEncryptionKey),
   ...metadata('volumes', 'volume:get_volume_metadata', 'volume:update_volume_metadata'),
   [`${VOLUME}#os-extend`]: owned('volume:extend', actions.extendVolume, shapes.extend),
   [`${VOLUME}#os-reset_status`]: owned('volume:reset_status', actions.resetStatus, shapes.resetStatus),
@@ -118,7 +121,15 @@ const nouns: Table = {
   'GET /types/:id/os-volume-type-access': { run: types.listAccess, policy: 'volume_type:access' },
   'POST /types/:id/action#addProjectAccess': { run: types.addAccess, body: shapes.addAccess, policy: 'volume_type:access' },
   'POST /types/:id/action#removeProjectAccess': { run: types.removeAccess, body: shapes.removeAccess, policy: 'volume_type:access' },
-  'GET /types/:id/encryption': { run: types.showTypeEncryption, policy: 'volume_type:manage' },
+  'GET /types/:id/encryption': { run: encryption.showTypeEncryption, policy: 'volume_type:manage' },
+  'POST /types/:id/encryption': { run: encryption.createTypeEncryption, body: shapes.encryptionCreate, policy: 'volume_type:manage' },
+  'GET /types/:id/encryption/:key': { run: encryption.showTypeEncryptionKey, policy: 'volume_type:manage' },
+  'PUT /types/:id/encryption/:encryptionId': {
+    run: encryption.updateTypeEncryption,
+    body: shapes.encryptionUpdate,
+    policy: 'volume_type:manage',
+  },
+  'DELETE /types/:id/encryption/:encryptionId': { run: encryption.deleteTypeEncryption, policy: 'volume_type:manage' },
 
   'GET /os-quota-sets/:id': owned('quotas:show', quotas.showQuota),
   'GET /os-quota-sets/:id/defaults': owned('quotas:show', quotas.showQuotaDefaults),

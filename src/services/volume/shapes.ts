@@ -234,6 +234,25 @@ const typeBody = (required: readonly string[]) =>
   });
 export const typeCreate = typeBody(['name']);
 export const typeUpdate = typeBody([]);
+export interface EncryptionWish {
+  readonly provider?: string;
+  readonly cipher?: string | null;
+  readonly key_size?: number | null;
+  readonly control_location?: string;
+}
+const encryptionBody = (required: readonly string[]) =>
+  needed<{ encryption: EncryptionWish }>('encryption', {
+    type: 'object',
+    required,
+    properties: {
+      provider: { type: 'string', minLength: 1, maxLength: 255 },
+      cipher: text(255),
+      key_size: { type: ['integer', 'null'], minimum: 0 },
+      control_location: { type: 'string', enum: ['front-end', 'back-end'] },
+    },
+  });
+export const encryptionCreate = encryptionBody(['provider', 'control_location']);
+export const encryptionUpdate = encryptionBody([]);
 export const extraSpecsBody = needed<{ extra_specs: Words }>('extra_specs', { ...metadata, type: 'object' });
 export const wordBody = leaf<Words>({ ...metadata, type: 'object', minProperties: 1, maxProperties: 1 });
 const project = { project: { type: 'string', minLength: 1, maxLength: 255 } };

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { CloudError } from '../../model/errors.ts';
 import { volumeCopyFailed, volumeFormatNeedsTool, volumeStoreDenied, volumeStoreFull } from '../../model/errors-volume.ts';
+import { headerBytes, type Lock } from './luks.ts';
 
 export const GIB = 1024 ** 3;
 /** What lies in the store: a volume's data or a snapshot's. */
@@ -16,19 +17,23 @@ export interface VolumeStore {
   path(name: Kept): string;
   has(name: Kept): Promise<boolean>;
   /** An empty disk. */
-  blank(name: Kept, bytes: number): Promise<void>;
+  blank(name: Kept, bytes: number, lock?: Lock): Promise<void>;
   /** A copy of another, at least `bytes` long. */
-  copy(from: Kept, to: Kept, bytes: number, signal: AbortSignal): Promise<void>;
+  copy(from: Kept, to: Kept, bytes: number, signal: AbortSignal, cover?: Cover): Promise<void>;
   /** The data of an image, in its format, as a disk of at least `bytes`. Throws volumeFormatNeedsTool, volumeCopyFailed (also for one that is too long). */
-  fill(name: Kept, data: Readable, format: string, bytes: number, signal: AbortSignal): Promise<void>;
+  fill(name: Kept, data: Readable, format: string, bytes: number, signal: AbortSignal, lock?: Lock): Promise<void>;
   /** Makes it longer; never shorter. */
-  extend(name: Kept, bytes: number): Promise<void>;
+  extend(name: Kept, bytes: number, cover?: Cover): Promise<void>;
   /** The data in an image's format, to be read; `done` throws away what was made for it. */
   read(name: Kept, format: string, signal: AbortSignal): Promise<{ data: Readable; done: () => Promise<void> }>;
   remove(name: Kept): Promise<void>;
   /** Whether images of the format can be read and written here. */
   speaks(format: string): boolean;
+  /** Whether volumes can be encrypted here. */
+  readonly locks: boolean;
 }
+/** Whether a header stands before the data. Sizes are always those of the data. */
+export type Cover = 'plain' | 'locked';
 
 const BLOCK = 1024 * 1024;
 const RAW = new Set(['raw', 'iso', 'aki', 'ari', 'ami']);
@@ -98,17 +103,37 @@ export async function openVolumeStore(dir: string, more: { qemuImg?: string | nu
       throw storeError(cause);
     }
   };
+  /** Runs qemu-img with the secret in a file of its own, which lives as long as that. */
+  const withSecret = async (name: Kept, lock: Lock, signal: AbortSignal, args: (object: string[]) => string[]) => {
+    const file = path(`${name}.key.part`);
+    try {
+      await rm(file, { force: true });
+      const handle = await open(file, 'wx', 0o600);
+      await handle.writeFile(lock.secret).finally(() => handle.close());
+      await run(tool('luks'), args(['--object', `secret,id=key,file=${file.replaceAll(',', ',,')}`]), signal);
+    } finally {
+      await rm(file, { force: true });
+    }
+  };
+  const createLocked = (name: Kept, part: string, bytes: number, lock: Lock, signal: AbortSignal) =>
+    withSecret(name, lock, signal, (object) => [
+      ...['create', '-q', '-f', 'luks', ...object, '-o', `key-secret=key,${lock.words}`, part, String(bytes)],
+    ]);
+  /** How long the file of a disk of so many bytes is. */
+  const fileBytes = async (file: string, bytes: number, cover: Cover) => bytes + (cover === 'locked' ? await headerBytes(file) : 0);
   return {
     path,
     speaks,
+    locks: qemuImg !== undefined,
     has: (name) =>
       stat(path(name)).then(
         () => true,
         () => false,
       ),
-    blank: (name, bytes) => whole(name, bytes, async () => undefined),
-    copy: (from, to, bytes, signal) =>
-      whole(to, bytes, async (part) => {
+    blank: (name, bytes, lock) =>
+      whole(name, bytes, (part) => (lock ? createLocked(name, part, bytes, lock, new AbortController().signal) : Promise.resolve())),
+    copy: async (from, to, bytes, signal, cover = 'plain') =>
+      whole(to, await fileBytes(path(from), bytes, cover).catch(rethrow), async (part) => {
         if (cp === undefined) return copySparse(path(from), part, signal);
         try {
           await run(cp, ['--sparse=always', '--reflink=auto', path(from), part], signal);
@@ -117,9 +142,23 @@ export async function openVolumeStore(dir: string, more: { qemuImg?: string | nu
           await copySparse(path(from), part, signal); // a cp that does not know the words
         }
       }),
-    fill: (name, data, format, bytes, signal) =>
+    fill: (name, data, format, bytes, signal, lock) =>
       whole(name, bytes, async (part) => {
-        if (RAW.has(format)) {
+        if (lock) {
+          const given = path(`${name}.image.part`);
+          try {
+            await (await open(given, 'w', 0o600)).close();
+            await pour(data, given);
+            const from = RAW.has(format) ? 'raw' : format === 'vhd' ? 'vpc' : format;
+            await withSecret(name, lock, signal, (object) => [
+              ...['convert', '-q', '-f', from, '-O', 'luks', ...object, '-o', `key-secret=key,${lock.words}`, given, part],
+            ]);
+          } finally {
+            await rm(given, { force: true });
+          }
+          const whole = await fileBytes(part, bytes, 'locked');
+          if ((await stat(part)).size < whole) await truncate(part, whole);
+        } else if (RAW.has(format)) {
           await pour(data, part);
         } else {
           const given = path(`${name}.image.part`);
@@ -132,12 +171,14 @@ export async function openVolumeStore(dir: string, more: { qemuImg?: string | nu
             await rm(given, { force: true });
           }
         }
-        const { size } = await stat(part);
+        const header = lock ? await headerBytes(part) : 0;
+        const size = (await stat(part)).size - header;
         if (size > bytes) throw volumeCopyFailed({ why: `the disk in the image has ${size} bytes, the volume ${bytes}` });
       }),
-    async extend(name, bytes) {
+    async extend(name, bytes, cover = 'plain') {
       try {
-        if ((await stat(path(name))).size < bytes) await truncate(path(name), bytes);
+        const whole = await fileBytes(path(name), bytes, cover);
+        if ((await stat(path(name))).size < whole) await truncate(path(name), whole);
       } catch (cause) {
         throw storeError(cause);
       }
@@ -217,6 +258,9 @@ async function copySparse(from: string, to: string, signal: AbortSignal): Promis
   }
 }
 
+const rethrow = (cause: unknown): never => {
+  throw storeError(cause);
+};
 function storeError(cause: unknown): unknown {
   if (cause instanceof CloudError) return cause;
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;

@@ -7,6 +7,7 @@ import { newUuid } from '../../lib/ids.ts';
 import type { Log } from '../../lib/log.ts';
 import { CloudError } from '../../model/errors.ts';
 import type { DiskFormat } from '../../model/image.ts';
+import { lockOf } from './luks.ts';
 import { GIB, type VolumeStore } from './store.ts';
 
 /** Work on files, each safe to repeat from its beginning. */
@@ -157,6 +158,8 @@ async function perform(parts: TaskOptions, task: string, wish: TaskWish, signal:
   }
 }
 
+const coverOf = (row: Pick<VolumeRow, 'encryption_key_id'>) => (row.encryption_key_id === null ? 'plain' : 'locked');
+
 type Over = (tx: Query) => Promise<void>;
 type Doer<K extends TaskWish['kind']> = (
   parts: TaskOptions,
@@ -194,11 +197,13 @@ const doing: { readonly [K in TaskWish['kind']]: Doer<K> } = {
       for (const snapshot of gone) await giveVolumeQuota(tx, snapshot.project_id, takesOf('snapshots', type, snapshot.size));
       await tx.deleteFrom('volume_attachments').where('volume_uuid', '=', target).execute();
       const done = await tx.deleteFrom('volumes').where('uuid', '=', target).executeTakeFirst();
+      if (row.encryption_key_id !== null) await tx.deleteFrom('volume_keys').where('uuid', '=', row.encryption_key_id).execute();
       if (done.numDeletedRows > 0n) await giveVolumeQuota(tx, row.project_id, takesOf('volumes', type, row.size));
     });
   },
   async 'extend-volume'({ db, clock, store, grown, log }, { target, size, servers }, _signal, over) {
-    await store.extend(`volume-${target}`, size * GIB);
+    const row = await findVolume(db.read, target);
+    if (row) await store.extend(`volume-${target}`, size * GIB, coverOf(row));
     await db.transaction(async (tx) => {
       const status = servers.length > 0 ? 'in-use' : 'available';
       await moveVolume(tx, target, ['extending'], { status, size, updated_at: clock.now() });
@@ -212,7 +217,7 @@ const doing: { readonly [K in TaskWish['kind']]: Doer<K> } = {
   async 'revert-volume'({ db, clock, store }, { target, snapshot }, signal, over) {
     const kept = await findSnapshot(db.read, snapshot);
     const row = await findVolume(db.read, target);
-    if (kept && row) await store.copy(`snapshot-${snapshot}`, `volume-${target}`, row.size * GIB, signal);
+    if (kept && row) await store.copy(`snapshot-${snapshot}`, `volume-${target}`, row.size * GIB, signal, coverOf(row));
     await db.transaction(async (tx) => {
       await moveVolume(tx, target, ['reverting'], { status: 'available', updated_at: clock.now() });
       await moveSnapshot(tx, snapshot, ['restoring'], { status: 'available', updated_at: clock.now() });
@@ -225,7 +230,7 @@ const doing: { readonly [K in TaskWish['kind']]: Doer<K> } = {
     const { diskFormat } = await images.show(image, { signal });
     const data = await images.download(image, { signal });
     try {
-      await store.fill(`volume-${target}`, data, diskFormat ?? 'raw', row.size * GIB, signal);
+      await store.fill(`volume-${target}`, data, diskFormat ?? 'raw', row.size * GIB, signal, await lockOf(db.read, row.encryption_key_id));
     } finally {
       data.destroy();
     }
@@ -263,7 +268,8 @@ const doing: { readonly [K in TaskWish['kind']]: Doer<K> } = {
   async 'create-snapshot'({ db, clock, store }, { target }, signal, over) {
     const row = await findSnapshot(db.read, target);
     if (row?.status !== 'creating') return void (await db.transaction(over));
-    await store.copy(`volume-${row.volume_uuid}`, `snapshot-${target}`, row.size * GIB, signal);
+    const of = await findVolume(db.read, row.volume_uuid);
+    await store.copy(`volume-${row.volume_uuid}`, `snapshot-${target}`, row.size * GIB, signal, of ? coverOf(of) : 'plain');
     await db.transaction(async (tx) => {
       await moveSnapshot(tx, target, ['creating'], { status: 'available', updated_at: clock.now() });
       await over(tx);
@@ -296,15 +302,16 @@ const tellReimaged = async (
 /** A new volume's data: from a snapshot, another volume, an image, or nothing. */
 async function writeData(parts: TaskOptions, row: VolumeRow, name: `volume-${string}`, bytes: number, signal: AbortSignal): Promise<void> {
   const { db, clock, store, images } = parts;
-  if (row.snapshot_uuid !== null) return store.copy(`snapshot-${row.snapshot_uuid}`, name, bytes, signal);
-  if (row.source_uuid !== null) return store.copy(`volume-${row.source_uuid}`, name, bytes, signal);
-  if (row.image_id === null) return store.blank(name, bytes);
+  if (row.snapshot_uuid !== null) return store.copy(`snapshot-${row.snapshot_uuid}`, name, bytes, signal, coverOf(row));
+  if (row.source_uuid !== null) return store.copy(`volume-${row.source_uuid}`, name, bytes, signal, coverOf(row));
+  const lock = await lockOf(db.read, row.encryption_key_id);
+  if (row.image_id === null) return store.blank(name, bytes, lock);
   const now = clock.now();
   await db.transaction((tx) => moveVolume(tx, row.uuid, ['creating'], { status: 'downloading', updated_at: now }));
   const image = await images.show(row.image_id, { signal });
   const data = await images.download(row.image_id, { signal });
   try {
-    await store.fill(name, data, image.diskFormat ?? 'raw', bytes, signal);
+    await store.fill(name, data, image.diskFormat ?? 'raw', bytes, signal, lock);
   } finally {
     data.destroy();
   }

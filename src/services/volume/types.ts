@@ -100,6 +100,7 @@ export async function deleteType(parts: VolumeParts, call: Call): Promise<Reply>
       .executeTakeFirst();
     if (done.numDeletedRows === 0n) throw volumeTypeInUse({ id: type.uuid, why: 'deletion is not allowed while there are volumes of it.' });
     await tx.deleteFrom('volume_type_access').where('type_uuid', '=', type.uuid).execute();
+    await tx.deleteFrom('volume_type_encryptions').where('type_uuid', '=', type.uuid).execute();
   });
   return { status: 202 };
 }
@@ -177,12 +178,6 @@ export async function removeAccess(parts: VolumeParts, call: Call<{ removeProjec
   if (done.numDeletedRows === 0n) throw volumeTypeAccessNotFound({ id: type.uuid, project });
   return { status: 202 };
 }
-/** No type is encrypted. */
-export async function showTypeEncryption(parts: VolumeParts, call: Call): Promise<Reply> {
-  await seenType(parts, call);
-  return { status: 200, body: {} };
-}
-
 /** Puts in what every cloud begins with: the default type, and one whose volumes several servers may have. Safe to repeat. */
 export async function seedTypes({ db, clock }: Pick<VolumeParts, 'db' | 'clock'>): Promise<void> {
   const seeds = [

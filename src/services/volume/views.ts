@@ -51,7 +51,7 @@ function volumeView(parts: VolumeParts, call: Call, row: VolumeRow, attachments:
     attachments: attachments.filter((one) => one.status === 'attached').map((one) => attachmentInVolume(call, one)),
     bootable: row.bootable === 1 ? 'true' : 'false',
     multiattach: row.multiattach === 1,
-    encrypted: false,
+    encrypted: row.encryption_key_id !== null,
     metadata: { ...wordsOf(row.metadata), ...(row.readonly === 1 ? { readonly: 'True' } : {}) },
     links: links(call, 'volumes', row.uuid),
     snapshot_id: row.snapshot_uuid,

@@ -19,6 +19,7 @@ import {
 import { DISK_FORMATS, type DiskFormat } from '../../model/image.ts';
 import { lockVolume } from './attaching.ts';
 import { isMultiattach, readFlag, seenType, seenVolume, wordsOf } from './find.ts';
+import { findEncryption } from './luks.ts';
 import { extendsInUse, uploadsNameVisibility } from './microversions.ts';
 import type { VolumeParts } from './parts.ts';
 import type { Reset, Upload, Words } from './shapes.ts';
@@ -126,6 +127,8 @@ export async function retypeVolume(parts: VolumeParts, call: Call<{ 'os-retype':
   const type = await seenType(parts, call, call.body['os-retype'].new_type);
   if (type.uuid === row.type_uuid)
     throw volumeRetypeRefused({ why: `New volume type is the same as the current one of volume ${row.uuid}.` });
+  if ((await findEncryption(db.read, type.uuid)) !== undefined || row.encryption_key_id !== null)
+    throw volumeRetypeRefused({ why: `volume ${row.uuid} would have to be encrypted anew, and nothing moves it here.` });
   const old = await typeName(parts, row);
   const multiattach = isMultiattach(type) ? 1 : 0;
   const allowed = multiattach === row.multiattach ? ['available', 'in-use'] : ['available'];
@@ -184,6 +187,10 @@ export async function uploadVolume(parts: VolumeParts, call: Call<{ 'os-volume_u
   const { db, clock, tasks, images, store } = parts;
   const row = await seenVolume(parts, call);
   const wish = call.body['os-volume_upload_image'];
+  if (row.encryption_key_id !== null)
+    throw volumeInvalid({
+      why: `Volume ${row.uuid} is encrypted, and its key would not be in an image: make a server's image or a snapshot of it.`,
+    });
   const format = wish.disk_format || 'raw';
   const container = wish.container_format || 'bare';
   const known = DISK_FORMATS.find((one) => one === format);

@@ -158,9 +158,3 @@ async function beginDelete({ db, clock, tasks }: VolumeParts, row: VolumeRow, ho
   });
   tasks.begin(task);
 }
-
-/** Volumes here are never encrypted.  Spec: block storage api-ref "Show a volume's encryption". */
-export async function showVolumeEncryption(parts: VolumeParts, call: Call): Promise<Reply> {
-  await seenVolume(parts, call);
-  return { status: 200, body: { encryption_key_id: null } };
-}

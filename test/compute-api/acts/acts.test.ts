@@ -29,9 +29,11 @@ for (const act of acts) {
     assert.deepEqual([record?.action, record?.message], [act.record, null]);
     assert.ok((record?.finished_at ?? 0) >= (record?.started_at ?? 1));
     assert.deepEqual(
-      record?.events.map((event) => [event.event, event.result]),
+      record?.events.filter(({ event }) => !event.startsWith('phase_')).map((event) => [event.event, event.result]),
       act.events.map((event) => [event, 'Success']),
     );
+    for (const { event, details } of record?.events ?? [])
+      if (event.startsWith('phase_')) assert.match(details ?? '', /\d\.\d{3} s$/, event);
     assert.deepEqual(await house.core.audit(), []);
   });
 

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import type { GuestCells } from '../../../src/bus/contracts/guest-cells.ts';
 import { againstFields, fieldFacts, noCatalogue, rangeAt } from '../../support/catalogue.ts';
 import { type ActHouse, message, openActHouse } from './house.ts';
 
 let house: ActHouse;
+/** What a host tells of a guest's memory cells. */
+let cells: GuestCells | null = null;
 before(async () => {
-  house = await openActHouse();
+  house = await openActHouse({ parts: { guestCells: async () => cells } });
 });
 afterEach(() => house.wipe());
 after(() => house.close());
@@ -42,6 +45,24 @@ test('topology: of 2.78; guests without NUMA nodes name none', async () => {
     assert.deepEqual((await house.ask(`GET /servers/${id}/topology`, { at: '2.78', as })).body, { nodes: [], pagesize_kb: null });
   assert.equal((await house.ask(`GET /servers/${id}/topology`, { at: '2.78', as: 'other' })).status, 404);
   assert.equal((await house.ask(`GET /servers/${id}/topology?x=1`, { at: '2.102' })).status, 400);
+});
+
+test('topology: cells that flavor and image ask for; where they stand only for admins and while the host tells', async () => {
+  const extra = { 'hw:numa_nodes': '2', 'hw:cpu_policy': 'dedicated', 'hw:mem_page_size': '2048' };
+  const id = await house.boot();
+  const server = await house.server(id);
+  await house.put(id, { flavor: JSON.stringify({ ...server.flavor, vcpus: 2, memoryMiB: 256, extraSpecs: extra }) });
+  const wished = [0, 1].map((cpu) => ({ memory_mb: 128, siblings: [], vcpu_set: [cpu] }));
+  assert.deepEqual((await house.ask(`GET /servers/${id}/topology`, { at: '2.78' })).body, { nodes: wished, pagesize_kb: 2048 });
+  cells = {
+    pageKiB: 2048,
+    cells: [0, 1].map((cpu) => ({ cpus: [cpu], memoryMiB: 128, hostCell: 1 - cpu, pins: [[cpu, 4 + cpu]], siblings: [[cpu]] })),
+  };
+  const own = await house.ask(`GET /servers/${id}/topology`, { at: '2.78' });
+  assert.deepEqual(own.body.nodes[0], { memory_mb: 128, siblings: [[0]], vcpu_set: [0] });
+  const { body } = await house.ask(`GET /servers/${id}/topology`, { at: '2.78', as: 'admin' });
+  assert.deepEqual(body.nodes[1], { memory_mb: 128, siblings: [[1]], vcpu_set: [1], host_node: 0, cpu_pinning: { 1: 5 } });
+  cells = null;
 });
 
 test('shares: of 2.97; none can be attached here, and what is refused before is refused as ever', async () => {

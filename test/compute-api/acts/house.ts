@@ -1,5 +1,5 @@
 import { volumeClient } from '../../../src/clients/volume.ts';
-import { agentPort, consoleAddressPort, consolePort, diagnosticsPort } from '../../../src/cloud/compute-ports.ts';
+import { agentPort, consoleAddressPort, consolePort, diagnosticsPort, guestCellsPort } from '../../../src/cloud/compute-ports.ts';
 import { openFrontDoor } from '../../../src/http/front-door.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
@@ -57,6 +57,7 @@ export async function openActHouse(more: HouseOptions & { parts?: Partial<Comput
       volumes: volumeClient(null),
       console: consolePort(bus),
       diagnostics: diagnosticsPort(bus),
+      guestCells: guestCellsPort(bus),
       agents: agentPort(bus),
       ...besides,
       consoleAddress: consoleAddressPort(bus),

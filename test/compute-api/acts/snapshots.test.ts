@@ -40,6 +40,24 @@ test('a snapshot is an image of the caller’s with the server’s properties an
   assert.equal((await house.ended(made.body.server.id)).vmState, 'active');
 });
 
+test('an admin sees in the details how long copy and upload took, from 2.84 on; its owner does not', async () => {
+  const id = await house.boot();
+  await house.act(id, { createImage: { name: 'timed' } });
+  await house.ended(id);
+  const eventsFor = async (as: string, at: string) => {
+    const list = await house.ask(`GET /servers/${id}/os-instance-actions`, { as, at });
+    const request = list.body.instanceActions.find((one: { action: string }) => one.action === 'createImage').request_id;
+    const shown = await house.ask(`GET /servers/${id}/os-instance-actions/${request}`, { as, at });
+    return shown.body.instanceAction.events as { event: string; details?: string }[];
+  };
+  const named = (events: { event: string; details?: string }[], name: string) => events.find(({ event }) => event === name)?.details;
+  const seen = await eventsFor('admin', '2.84');
+  assert.match(named(seen, 'phase_copy') ?? '', /^\d+ bytes; \d+\.\d{3} s$/);
+  assert.match(named(seen, 'phase_upload') ?? '', /^\d+\.\d{3} s$/);
+  assert.equal(named(await eventsFor('admin', '2.83'), 'phase_copy'), undefined);
+  assert.equal(named(await eventsFor('demo', '2.84'), 'phase_copy'), undefined);
+});
+
 test('from 2.45 on the id stands in the body, and no place is told', async () => {
   const id = await house.boot();
   const answer = await house.act(id, { createImage: { name: 'copy' } }, { at: '2.45' });

@@ -30,6 +30,8 @@ export interface VolumesTable extends Owned {
   image_id: string | null;
   /** JSON: what its image said; '{}' for a volume without. */
   image_metadata: string;
+  /** Null: its data are plain. */
+  encryption_key_id: string | null;
   /** The Idempotency-Key of the request that made it, with its project. */
   request_key: string | null;
 }
@@ -55,6 +57,26 @@ export interface VolumeAttachmentsTable {
   /** Made by another service of the cloud, which alone may end it. */
   by_service: number;
   attached_at: number | null;
+  created_at: number;
+}
+/** What a type asks for; volumes that are made of it are encrypted so. */
+export interface VolumeTypeEncryptionsTable {
+  type_uuid: string;
+  uuid: string;
+  provider: string;
+  cipher: string | null;
+  key_size: number | null;
+  created_at: number;
+  updated_at: number | null;
+}
+/** Keys of encrypted volumes. The secret leaves this table only for the host that opens the volume, and is never logged. */
+export interface VolumeKeysTable {
+  uuid: string;
+  provider: string;
+  cipher: string;
+  /** Bits. */
+  key_size: number;
+  secret: string;
   created_at: number;
 }
 export interface VolumeTypesTable {
@@ -108,6 +130,8 @@ export interface VolumeTables {
   volume_snapshots: VolumeSnapshotsTable;
   volume_attachments: VolumeAttachmentsTable;
   volume_types: VolumeTypesTable;
+  volume_type_encryptions: VolumeTypeEncryptionsTable;
+  volume_keys: VolumeKeysTable;
   volume_type_access: VolumeTypeAccessTable;
   volume_quotas: VolumeQuotasTable;
   volume_tasks: VolumeTasksTable;

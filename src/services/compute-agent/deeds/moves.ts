@@ -1,11 +1,13 @@
 import type { BuildCommand } from '../../../bus/contracts/compute-agent.ts';
 import type { DeedArgs } from '../../../bus/contracts/guest-deeds.ts';
-import type { GuestSpec } from '../../../hypervisors/driver.ts';
+import type { GuestSpec, MoveOffer } from '../../../hypervisors/driver.ts';
 import { claimRefused } from '../../../model/errors-conductor.ts';
 import { guestNotFound, imageUnusable } from '../../../model/errors-hypervisor.ts';
 import { bootImage, commandAmounts, nicOf, plainGuest, relayGuest } from '../build-guest.ts';
+import { byteProgress } from '../byte-progress.ts';
 import { HELD } from '../journal.ts';
 import type { AgentParts } from '../parts.ts';
+import { createPhases } from '../phases.ts';
 import type { ResourceTracker } from '../resource-tracker.ts';
 import type { Deed, DeedAt } from './deed.ts';
 
@@ -34,22 +36,25 @@ export const arrive: Deed<'arrive'> = {
     if (disks === 'here') tracker.release(uuid);
     else if (entry?.epoch !== epoch) await clear(parts, tracker, uuid); // of an earlier stay
     const amounts = commandAmounts(wholeOf(at, args));
+    const phases = createPhases(parts.clock);
     try {
       const short = tracker.claim(uuid, amounts);
       if (short !== null) throw claimRefused({ why: short });
       let guest = await dressed(at, args);
-      if (disks === 'offered') await driver.fetchDisks(guest, offer ?? {}, signal, () => {});
+      if (disks === 'offered')
+        await phases.run('copy', () => copyDisks(driver, guest, offer ?? {}, signal, byteProgress(parts.clock, at.moved)), bytesOf);
       if (disks === 'fresh') {
         const ref = imageId === null ? guest.image : await shelvedImage(parts, imageId);
         guest = { ...guest, image: ref };
-        if (ref) await driver.fetchImage(ref, () => image.download(ref.id), signal);
-        await driver.createDisks(guest);
-      } else await driver.resizeDisks(guest);
+        if (ref) await phases.run('image', () => driver.fetchImage(ref, () => image.download(ref.id), signal), fetched);
+        await phases.run('disk', () => driver.createDisks(guest));
+      } else await phases.run('resize', () => driver.resizeDisks(guest));
       signal.throwIfAborted();
       guest = await related(parts, guest);
-      if (start) await driver.spawn(guest);
+      if (start) await phases.run('spawn', () => driver.spawn(guest));
       return {
         result: {},
+        phases: phases.done,
         power: start ? 'running' : 'shutdown',
         networkInfo: args.ports,
         guest,
@@ -113,15 +118,16 @@ async function imageFirst({ parts, signal }: DeedAt, { image: ref, uuid }: Guest
 export const migrateLive: Deed<'migrateLive'> = {
   on: 'guest',
   async run({ parts, guest, signal, moved, turnToLeave }, { offer }) {
+    const phases = createPhases(parts.clock);
     const left = await turnToLeave();
     try {
       signal.throwIfAborted();
-      await parts.driver.migrateLive(guest.uuid, offer, signal, moved);
+      await phases.run('migrate', () => parts.driver.migrateLive(guest.uuid, offer, signal, moved));
     } finally {
       left();
     }
     await parts.relay?.close(guest.uuid);
-    return { result: {}, entry: { state: 'parked', until: HELD } };
+    return { result: {}, phases: phases.done, entry: { state: 'parked', until: HELD } };
   },
 };
 
@@ -134,6 +140,24 @@ export const finishIncoming: Deed<'finishIncoming'> = {
     return { result: {}, power: paused ? 'paused' : 'running' };
   },
 };
+
+/** Brings disks here and answers how many bytes they were. */
+async function copyDisks(
+  driver: AgentParts['driver'],
+  guest: GuestSpec,
+  offer: MoveOffer,
+  signal: AbortSignal,
+  told: (done: number, total: number) => void,
+): Promise<number> {
+  let bytes = 0;
+  await driver.fetchDisks(guest, offer, signal, ({ diskTotal, diskProcessed }) => {
+    bytes = diskTotal;
+    told(diskProcessed, diskTotal);
+  });
+  return bytes;
+}
+const bytesOf = (bytes: number) => `${bytes} bytes`;
+const fetched = ({ cached }: { readonly cached: boolean }) => (cached ? 'cached' : 'fetched');
 
 /** An order of an older move than the guest that stands here came by. */
 function mustBeNewer({ entry, command }: DeedAt): void {

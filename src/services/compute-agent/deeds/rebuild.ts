@@ -3,6 +3,7 @@ import type { AgentReport } from '../../../bus/contracts/conductor.ts';
 import { preserveEphemeralUnsupported } from '../../../model/errors-acts.ts';
 import { claimRefused } from '../../../model/errors-conductor.ts';
 import { buildGuest, commandAmounts, plainNetwork } from '../build-guest.ts';
+import { createPhases } from '../phases.ts';
 import type { Deed } from './deed.ts';
 
 /** A new guest in the old one's place. Its image is fetched first: when that fails the old guest stands untouched. */
@@ -14,14 +15,16 @@ export const rebuild: Deed<'rebuild'> = {
     const { jobUuid, uuid, epoch, deadline } = command;
     const whole: BuildCommand = { jobUuid, uuid, epoch, deadline, ...build };
     const ref = build.guest.image;
-    if (ref) await driver.fetchImage(ref, () => image.download(ref.id), signal);
+    const first = createPhases(parts.clock);
+    const details = ({ cached }: { readonly cached: boolean }) => (cached ? 'cached' : 'fetched');
+    if (ref) await first.run('download', () => driver.fetchImage(ref, () => image.download(ref.id), signal), details);
     const amounts = commandAmounts(whole);
     const short = tracker.claim(uuid, amounts);
     if (short !== null) throw claimRefused({ why: short });
     await driver.destroy(uuid);
     await parts.relay?.close(uuid);
     await driver.removeDisks(uuid);
-    const phases: AgentReport['phases'] = [];
+    const phases: AgentReport['phases'] = [...first.done];
     const made = await buildGuest(
       parts,
       whole,
