@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { Bus } from '../bus/bus.ts';
+import type { Driver } from '../hypervisors/driver.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { type AgentParts, agentDefaults, type ImagePort } from '../services/compute-agent/parts.ts';
@@ -27,10 +28,11 @@ export async function startHost(options: {
   metadata: { url: string; secret: string };
   onFenced?: AgentParts['onFenced'];
   signal?: AbortSignal;
+  wrap?: (driver: Driver) => Driver;
 }): Promise<{ stop(): Promise<void> }> {
   const { kind, host, stateDir, settings, clock, bus, neighbours } = options;
   const log = options.log.child({ host });
-  const driver = await openDriver(kind, {
+  const own = await openDriver(kind, {
     host,
     stateDir: join(stateDir, kind),
     clock,
@@ -38,6 +40,7 @@ export async function startHost(options: {
     settings,
     secretOf: (id) => neighbours.volumes.secretOf(id),
   });
+  const driver = options.wrap?.(own) ?? own;
   // Under software emulation each build takes a core for itself.
   const concurrency =
     options.given.has('maxConcurrentBuilds') || kind === 'fake' ? (kind === 'fake' ? 0 : settings.maxConcurrentBuilds) : cpus().length;

@@ -5,10 +5,12 @@ import { openBus } from '../bus/open.ts';
 import type { Database } from '../db/engine.ts';
 import { migrate } from '../db/migrate.ts';
 import { openDatabase } from '../db/open.ts';
+import type { Driver } from '../hypervisors/driver.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Log, openLog } from '../lib/log.ts';
 import { retry } from '../lib/retry.ts';
 import { CloudError } from '../model/errors.ts';
+import type { ConductorOptions, OnStep } from '../services/conductor/parts.ts';
 import { startConductor } from '../services/conductor/start.ts';
 import { startScheduler } from '../services/scheduler/start.ts';
 import { startHost } from './agents.ts';
@@ -37,6 +39,14 @@ export interface PartOptions {
   readonly say: (line: string) => void;
   /** Aborts the waiting for what is not there yet. */
   readonly signal: AbortSignal;
+  /** For tests that look or strike inside. */
+  readonly hooks?: PartHooks;
+}
+export interface PartHooks {
+  readonly conductor?: Partial<ConductorOptions>;
+  readonly onStep?: OnStep;
+  /** Stands before the hypervisor of an agent. */
+  readonly driver?: (driver: Driver) => Driver;
 }
 export interface Part {
   /** Rejects with an Error whose sentence is for the operator. */
@@ -54,6 +64,7 @@ interface Ground {
   readonly say: (line: string) => void;
   readonly port: number | undefined;
   readonly signal: AbortSignal;
+  readonly hooks: PartHooks;
   db(): Promise<Database>;
   bus(): Promise<Bus>;
   undo(work: () => Promise<void> | void): void;
@@ -82,6 +93,7 @@ export function startPart(name: PartName, options: PartOptions): Part {
     clock,
     say,
     signal,
+    hooks: options.hooks ?? {},
     port: options.port,
     undo: (work) => undo.push(work),
     async db() {
@@ -148,7 +160,8 @@ const starters: Readonly<Record<PartName, (ground: Ground) => Promise<void>>> = 
     }
     if (!settings.enabledApis.includes('osapi_compute')) return;
     removeEndpoint(dataDir);
-    const seeded = await seedApi({ db, clock, log, say, secrets, settings, dataDir, signal: ground.signal });
+    const seeding = { db, clock, log, say, secrets, settings, dataDir, signal: ground.signal };
+    const seeded = await patiently(ground, 'the database', () => seedApi(seeding)); // each part of it may be done twice
     if (settings.apiWorkers > 1) {
       const workers = await forkWorkers({ count: settings.apiWorkers, clock, log });
       ground.undo(() => workers.stop());
@@ -179,7 +192,8 @@ const starters: Readonly<Record<PartName, (ground: Ground) => Promise<void>>> = 
       network: neighbours.networks,
       images: conductorImages(neighbours.images),
       volumes: neighbours.volumes,
-      options,
+      options: { ...options, ...ground.hooks.conductor },
+      ...(ground.hooks.onStep ? { onStep: ground.hooks.onStep } : {}),
       ...told,
     });
     ground.undo(() => conductor.stop());
@@ -217,6 +231,7 @@ const starters: Readonly<Record<PartName, (ground: Ground) => Promise<void>>> = 
       neighbours,
       metadata: { url, secret: secrets.metadataSecret },
       signal,
+      ...(ground.hooks.driver ? { wrap: ground.hooks.driver } : {}),
       onFenced: () => {
         say(`another agent owns the host ${host} now; this one ends`);
         process.exit(1);

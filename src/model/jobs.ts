@@ -27,6 +27,7 @@ export interface JobInputs {
   'unshelve-server': UnshelveServerInput;
   'tidy-host': TidyHostInput;
   'swap-volume': SwapVolumeInput;
+  'settle-request': SettleRequestInput;
 }
 export type JobKind = keyof JobInputs;
 
@@ -59,6 +60,12 @@ export interface SwapVolumeInput extends VolumeJobInput {
   readonly newVolumeId: string;
   /** It is set aside for the server already. */
   readonly newAttachment: string;
+}
+/** Volumes a request is about to set aside for a server that may not exist yet, or to take from it, and an image it registers for it. */
+export interface SettleRequestInput {
+  readonly serverUuid: string;
+  readonly volumeIds: readonly string[];
+  readonly imageId: string | null;
 }
 export interface ActOnServerInput {
   readonly serverUuid: string;
@@ -208,6 +215,7 @@ export const jobDeadlineSeconds: Readonly<Record<JobKind, number>> = {
   'unshelve-server': 3600,
   'tidy-host': 600,
   'swap-volume': 7200,
+  'settle-request': 86_400,
 };
 /** Jobs of one server run one after the other; one of a higher priority goes first and ends the others. */
 export const jobPriority: Readonly<Record<JobKind, number>> = {
@@ -232,6 +240,7 @@ export const jobPriority: Readonly<Record<JobKind, number>> = {
   'unshelve-server': 0,
   'tidy-host': 0,
   'swap-volume': 0,
+  'settle-request': -1, // waits for all others, who do not wait for it
 };
 /** Word that wakes conductors to look at the job table. */
 export const JOBS_RING = 'jobs';

@@ -7,7 +7,11 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   list: async () => (await import('./list.ts')).benchList(),
   api: async () => (await import('./api.ts')).benchApi(),
   placement: async () => (await import('./placement.ts')).benchPlacement(),
-  qemu: async () => (await import('./qemu.ts')).benchQemu(),
+  qemu: async () => {
+    await (await import('./qemu-deeds.ts')).benchQemuDeeds();
+    await (await import('./qemu.ts')).benchQemu();
+  },
+  'qemu-deeds': async () => (await import('./qemu-deeds.ts')).benchQemuDeeds(),
   scheduler: async () => (await import('./scheduler.ts')).benchScheduler(),
 };
 const chosen = process.argv.slice(2);

@@ -101,9 +101,9 @@ export function createGuests(
     const startedAt = clock.now();
     const amounts = commandAmounts(command);
     const phases: AgentReport['phases'] = [];
-    const fail = (cause: unknown) => {
+    const fail = (cause: unknown, dirty = false) => {
       const failed = report('build-failed', command, startedAt, { error: wireError(cause), phases });
-      journal.put({ uuid, epoch, jobUuid, state: 'failed', amounts, report: failed });
+      journal.put({ uuid, epoch, jobUuid, state: 'failed', amounts, report: failed, ...(dirty ? { dirty } : {}) });
       outbox.add(failed);
     };
     const release = await slots.take(signal);
@@ -128,9 +128,15 @@ export function createGuests(
       // Stopping: the journal says how far it came, and the next start goes on. Cancelled: whoever cancelled puts it away.
       if (signal.aborted) return;
       log.warn({ err: cause, server: uuid }, 'a build failed and is undone');
-      await undoGuest(parts, command).catch((undo) => log.error({ err: undo, server: uuid }, 'a failed build could not be undone whole'));
+      const whole = await undoGuest(parts, command).then(
+        () => true,
+        (undo) => {
+          log.error({ err: undo, server: uuid }, 'a failed build could not be undone whole; tried again later');
+          return false;
+        },
+      );
       tracker.release(uuid);
-      fail(cause);
+      fail(cause, !whole);
     } finally {
       release();
     }
@@ -141,7 +147,7 @@ export function createGuests(
     building.set(uuid, control);
     void inTurn(uuid, async () => {
       const old = journal.get(uuid);
-      if (old && old.epoch < command.epoch && (old.state === 'built' || old.state === 'building')) await clean(old);
+      if (old && old.epoch < command.epoch && (old.state === 'built' || old.state === 'building' || old.dirty)) await clean(old);
       await make(command, control.signal);
     }).finally(() => {
       if (building.get(uuid) === control) building.delete(uuid);
@@ -274,7 +280,9 @@ export function createGuests(
       const entry = journal.get(said.uuid);
       if (!entry || entry.epoch !== said.epoch) return;
       if (entry.state === 'failed' || entry.state === 'destroyed') {
-        if (entry.report?.jobUuid === said.jobUuid && entry.report.kind === said.kind) journal.drop(said.uuid);
+        if (entry.report?.jobUuid !== said.jobUuid || entry.report.kind !== said.kind) return;
+        if (entry.dirty) journal.put({ ...entry, state: 'parked', until: clock.now() });
+        else journal.drop(said.uuid);
         return;
       }
       // It is just coming: the conductor writes down that it is here, and then hears how it is.

@@ -23,6 +23,8 @@ export interface Entry {
   /** Outcome of the job. */
   readonly report?: AgentReport;
   readonly until?: number;
+  /** Of a failed build: something of it is still here, and goes when it can be taken away. */
+  readonly dirty?: true;
 }
 /** `until` of what stays until the conductor says otherwise: the other half of a move that has not ended. A built guest with a time before it is not
  *  compared with what the cloud says until then: it is just coming. */

@@ -24,6 +24,8 @@ export interface Acceptance {
   readonly tags: readonly string[];
   /** Rows of a server's own disks. */
   readonly devices: (serverUuid: string, now: Micros) => readonly NewBlockDevice[];
+  /** What was set aside for it elsewhere is its own from now on. */
+  readonly fulfil: (tx: Query) => Promise<void>;
   readonly groupUuid: string | null;
   readonly build: Omit<BuildServerInput, 'serverUuid'>;
   readonly context: JobContext;
@@ -92,6 +94,7 @@ async function write(tx: Query, db: Database, acceptance: Acceptance, servers: r
     const earlier = await claimKey(tx, db.kind, context.projectId, acceptance.idempotency, first, now);
     if (earlier) return { fresh: false, ...earlier };
   }
+  await acceptance.fulfil(tx);
   const { flavor } = first;
   const { project: limits, user: own } = await limitsWithUser(tx, acceptance.limits, context.projectId, context.userId);
   const share = { instances: servers.length, cores: servers.length * flavor.vcpus, ram: servers.length * flavor.memoryMiB };

@@ -100,6 +100,7 @@ export async function createInterface(parts: NetworkingParts, call: Call<Interfa
   const server = await serverOf(parts.db.read, call);
   const known = new Set(seen.networkInfo.map((port) => port.portId));
   const mine = wish.portId ?? newest(server, known, wish);
+  if (mine === '') throw interfaceHostAway({ id: server.uuid, why: 'the new port was taken away again meanwhile' });
   return { status: 200, body: { interfaceAttachment: view(await showPort(parts, call, mine), server) } };
 }
 

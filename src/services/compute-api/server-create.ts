@@ -9,6 +9,7 @@ import { type BuildServerInput, JOBS_RING } from '../../model/jobs.ts';
 import { CELL_UUID, powerStates } from '../../model/server.ts';
 import { type Acceptance, type Accepted, accept, bodyHash, findKey, type Idempotency } from './accept.ts';
 import { publisherOf } from './parts.ts';
+import { intend, isMute } from './request-intent.ts';
 import { descriptionIsOwn } from './server-behaviours.ts';
 import { wishedDisks } from './server-disks.ts';
 import { jobContext } from './server-find.ts';
@@ -145,9 +146,17 @@ async function resolve(
       updatedAt: now,
     };
   };
-  await disks.reserve(firstUuid);
+  const intent = await intend(parts, call, firstUuid, { volumeIds: disks.given });
+  const release = async () => {
+    if (await disks.release()) await intent.forget(); // else a conductor does it
+  };
+  await disks.reserve(firstUuid).catch(async (cause) => {
+    if (!isMute(cause)) await release();
+    throw cause;
+  });
   return {
-    release: disks.release,
+    release,
+    fulfil: intent.fulfil,
     devices: disks.rows,
     servers: (count) => Array.from({ length: count }, (_none, index) => one(index, count)),
     min,

@@ -33,8 +33,10 @@ export interface Disks {
   readonly volumes: readonly ServerVolume[];
   /** Sets existing volumes aside for the server; what was set aside is let go when it throws. Throws volumeUnfit (400). */
   reserve(serverUuid: string): Promise<void>;
-  /** Lets go of what `reserve` set aside. */
-  release(): Promise<void>;
+  /** Volumes that exist, which `reserve` sets aside. */
+  readonly given: readonly string[];
+  /** Lets go of what `reserve` set aside. False: some could not be let go. */
+  release(): Promise<boolean>;
 }
 type Parts = Pick<ServerParts, 'images' | 'volumes' | 'log'>;
 type Found = DeviceWish & { readonly volume?: VolumeInfo };
@@ -158,7 +160,7 @@ async function rootImage({ images }: Parts, root: Found | undefined, asker: Aske
   };
 }
 
-function devicesOf({ volumes, log }: Parts, found: readonly Found[]): Pick<Disks, 'rows' | 'volumes' | 'reserve' | 'release'> {
+function devicesOf({ volumes, log }: Parts, found: readonly Found[]): Pick<Disks, 'rows' | 'volumes' | 'given' | 'reserve' | 'release'> {
   const own = found.filter((device) => !(device.source === 'image' && device.destination === 'local'));
   const names = new Set(own.flatMap((device) => device.deviceName ?? []));
   const named = own.map((device) => {
@@ -169,12 +171,14 @@ function devicesOf({ volumes, log }: Parts, found: readonly Found[]): Pick<Disks
   const attachments = new Map<string, string>();
   const release = async () => {
     for (const [volume, id] of attachments)
-      await volumes
-        .release(id)
-        .catch((cause) => log.warn({ err: cause, volume, attachment: id }, 'a volume that was set aside for a refused server stays so'));
-    attachments.clear();
+      await volumes.release(id).then(
+        () => attachments.delete(volume),
+        (cause) => log.warn({ err: cause, volume, attachment: id }, 'a volume that was set aside for a refused server stays so for now'),
+      );
+    return attachments.size === 0;
   };
   return {
+    given: named.flatMap((device) => (device.source === 'volume' && device.id !== null ? [device.id] : [])),
     volumes: named.flatMap((device) =>
       device.destination === 'local'
         ? []

@@ -1,9 +1,11 @@
 import { quotaLimits } from '../../db/tables/compute/quotas.ts';
 import type { Call, Reply } from '../../http/call.ts';
+import { newUuid } from '../../lib/ids.ts';
 import { CloudError, invalidInput } from '../../model/errors.ts';
 import { backupNeedsLocalDisk, imageQuotaExceeded } from '../../model/errors-acts.ts';
 import type { SnapshotServerInput } from '../../model/jobs.ts';
 import type { Server } from '../../model/server.ts';
+import { intend, isMute, type RequestIntent } from './request-intent.ts';
 import { imageIdIsInTheBody, imageMetadataIsFree } from './server-behaviours.ts';
 import { askerOf, ownerOf, serverOf } from './server-find.ts';
 import { defaultLimits, type NewImage, type ServerParts } from './server-parts.ts';
@@ -66,13 +68,13 @@ async function begin(
   wanted: Wanted,
   kind: 'snapshot-server' | 'snapshot-volumes' = 'snapshot-server',
 ): Promise<string> {
-  const imageId = await register(parts, call, newImage(call, seen, wanted));
+  const { imageId, intent } = await register(parts, call, seen, newImage(call, seen, wanted));
   const actionName = wanted.backup ? 'createBackup' : 'createImage';
   try {
     await beginTask<'snapshot-server' | 'snapshot-volumes'>(parts, call, seen, (server) => {
       mustAllow(actionName, actionName, server, call);
       const { uuid: serverUuid } = server;
-      const common = { actionName, details: { imageId } };
+      const common = { actionName, details: { imageId }, also: intent.fulfil };
       // The guest has no part in it: no task shows.
       if (kind === 'snapshot-volumes') return { ...common, taskState: null, kind, input: { serverUuid, imageId, imageName: wanted.name } };
       const taskState = wanted.backup ? 'image_backup' : 'image_snapshot_pending';
@@ -81,17 +83,27 @@ async function begin(
   } catch (cause) {
     await parts.images
       .remove(imageId)
+      .then(intent.forget)
       .catch((undo) => call.log.warn({ err: undo, image: imageId }, 'an unused image could not be removed'));
     throw cause;
   }
   return imageId;
 }
 
-/** Throws the image service's refusals; its quotas are a 403 here, as in Nova. */
-export async function register(parts: ServerParts, call: Call, wish: NewImage): Promise<string> {
+/** Registers an image of a server; whoever accepts the request fulfils the intent, else the image goes again. Throws the image service's refusals; its quotas
+ *  are a 403 here, as in Nova. */
+export async function register(
+  parts: ServerParts,
+  call: Call,
+  server: Pick<Server, 'uuid'>,
+  wish: NewImage,
+): Promise<{ readonly imageId: string; readonly intent: RequestIntent }> {
+  const id = newUuid();
+  const intent = await intend(parts, call, server.uuid, { imageId: id });
   try {
-    return await parts.images.create(wish, askerOf(call));
+    return { imageId: await parts.images.create({ ...wish, id }, askerOf(call)), intent };
   } catch (cause) {
+    if (!isMute(cause)) await intent.forget();
     if (cause instanceof CloudError && cause.kind === 'tooLarge') throw imageQuotaExceeded({ why: cause.message }, { cause });
     throw cause;
   }

@@ -30,6 +30,7 @@ export interface ImagePort {
 }
 /** An image that a server's disk shall become. */
 export interface NewImage {
+  readonly id?: string;
   readonly name: string;
   readonly visibility: 'private' | 'shared';
   readonly minDiskGiB: number;

@@ -14,18 +14,21 @@ export async function shelveServer(parts: ServerParts, call: Call): Promise<Repl
   const seen = await serverOf(parts.db.read, call);
   mustAllow('shelve', 'shelve', seen, call);
   const own = newImage(call, seen, { name: `${seen.name}-shelved`, type: 'snapshot', properties: {} });
-  const imageId = isVolumeBacked(seen) ? null : await register(parts, call, own);
+  const registered = isVolumeBacked(seen) ? null : await register(parts, call, seen, own);
+  const imageId = registered?.imageId ?? null;
   try {
     await beginTask(parts, call, seen, (server) => {
       mustAllow('shelve', 'shelve', server, call);
       const offload = imageId === null || (parts.shelvedOffloadSeconds ?? 0) === 0;
       const input = { serverUuid: server.uuid, imageId, offload, vmStateBefore: server.vmState };
-      return { taskState: 'shelving', actionName: 'shelve', kind: 'shelve-server', input };
+      const also = registered ? { also: registered.intent.fulfil } : {};
+      return { taskState: 'shelving', actionName: 'shelve', kind: 'shelve-server', input, ...also };
     });
   } catch (cause) {
     if (imageId !== null)
       await parts.images
         .remove(imageId)
+        .then(registered?.intent.forget)
         .catch((undo) => call.log.warn({ err: undo, image: imageId }, 'an unused image could not be removed'));
     throw cause;
   }

@@ -32,6 +32,7 @@ import { serverWrongState } from '../../model/errors-compute.ts';
 import type { Server } from '../../model/server.ts';
 import { deviceName } from './block-device-wish.ts';
 import { attachAnswersEmpty, attachmentsAreChanged, shelvedTakeVolumes, volumesAreShared } from './microversions.ts';
+import { intend, isMute } from './request-intent.ts';
 import { serverOf } from './server-find.ts';
 import type { ServerParts } from './server-parts.ts';
 import { beginTask, changeServer, mustAllow } from './server-tasks.ts';
@@ -115,7 +116,9 @@ export async function attachVolume(parts: ServerParts, call: Call<AttachVolume>)
   if (volume.multiattach && offloaded) throw multiattachOffloaded({});
   if ((await attached(parts.db.read, seen)).some((row) => row.volume_id === volumeId))
     throw volumeAttachedTwice({ volume: volumeId, server: seen.uuid });
-  const attachment = await parts.volumes.reserve(volumeId, seen.uuid).catch((cause) => {
+  const intent = await intend(parts, call, seen.uuid, { volumeIds: [volumeId] });
+  const attachment = await parts.volumes.reserve(volumeId, seen.uuid).catch(async (cause) => {
+    if (!isMute(cause)) await intent.forget();
     throw unfit(cause);
   });
   const device = newUuid();
@@ -129,6 +132,7 @@ export async function attachVolume(parts: ServerParts, call: Call<AttachVolume>)
         details: { volumeId },
         input: { serverUuid: server.uuid, device },
         also: async (tx, now) => {
+          await intent.fulfil(tx);
           const rows = await blockDevicesOf(tx, server.uuid);
           if (rows.some((row) => row.volume_id === volumeId)) throw volumeAttachedTwice({ volume: volumeId, server: server.uuid });
           const taken = [...rows.map((row) => row.device_name), server.rootDeviceName ?? '/dev/vda', ...localNames(server, rows)];
@@ -161,7 +165,7 @@ export async function attachVolume(parts: ServerParts, call: Call<AttachVolume>)
       };
     });
   } catch (cause) {
-    await parts.volumes.release(attachment);
+    await parts.volumes.release(attachment).then(intent.forget, () => undefined); // else a conductor does it
     throw cause;
   }
   if (attachAnswersEmpty(call.version)) return { status: 202 };
@@ -195,18 +199,20 @@ export async function detachVolume(parts: ServerParts, call: Call): Promise<Repl
   const volumeId = row.volume_id ?? '';
   if (row.boot_index === 0) throw rootVolumeKept({});
   const offloaded = seen.host === null;
+  const intent = await intend(parts, call, seen.uuid, offloaded ? {} : { volumeIds: [volumeId] });
   if (!offloaded)
-    await parts.volumes.beginDetaching(volumeId).catch((cause) => {
+    await parts.volumes.beginDetaching(volumeId).catch(async (cause) => {
+      if (!isMute(cause)) await intent.forget();
       throw unfit(cause);
     });
   try {
     await beginTask(parts, call, seen, (server) => {
       mustTakeVolumes(call, server, 'detachVolume', 'detach_volume');
       const input = { serverUuid: server.uuid, device: row.uuid };
-      return { taskState: null, actionName: 'detach_volume', kind: 'detach-volume', input, details: { volumeId } };
+      return { taskState: null, actionName: 'detach_volume', kind: 'detach-volume', input, details: { volumeId }, also: intent.fulfil };
     });
   } catch (cause) {
-    await parts.volumes.rollDetaching(volumeId);
+    await parts.volumes.rollDetaching(volumeId).then(intent.forget, () => undefined); // else a conductor does it
     throw cause;
   }
   return { status: 202 };
@@ -242,10 +248,14 @@ async function swapVolume(parts: ServerParts, call: Call, seen: Server, row: Blo
   if (fresh.attachments.length > 0) throw volumeUnfit({ why: 'New volume must be detached in order to swap.' });
   if (fresh.sizeGiB < old.sizeGiB) throw volumeUnfit({ why: 'New volume must be the same size or larger.' });
   if (old.multiattach && old.attachments.length > 1) throw multiattachSwap({});
-  const refused = (cause: unknown) => {
+  const intent = await intend(parts, call, seen.uuid, { volumeIds: [oldVolumeId, next] });
+  const refused = async (cause: unknown) => {
     throw unfit(cause);
   };
-  await volumes.beginDetaching(oldVolumeId).catch(refused);
+  await volumes.beginDetaching(oldVolumeId).catch(async (cause) => {
+    if (!isMute(cause)) await intent.forget();
+    return refused(cause);
+  });
   let newAttachment: string | undefined;
   try {
     newAttachment = await volumes.reserve(next, seen.uuid).catch(refused);
@@ -260,11 +270,16 @@ async function swapVolume(parts: ServerParts, call: Call, seen: Server, row: Blo
     await beginTask(parts, call, seen, (server) => {
       mustAllow('swapVolume', 'swap_volume', server, call);
       const details = { oldVolumeId, newVolumeId: next };
-      return { taskState: null, actionName: 'swap_volume', kind: 'swap-volume', input, details };
+      return { taskState: null, actionName: 'swap_volume', kind: 'swap-volume', input, details, also: intent.fulfil };
     });
   } catch (cause) {
-    await volumes.rollDetaching(oldVolumeId);
-    if (newAttachment !== undefined) await volumes.release(newAttachment);
+    try {
+      await volumes.rollDetaching(oldVolumeId);
+      if (newAttachment !== undefined) await volumes.release(newAttachment);
+      if (!isMute(cause)) await intent.forget();
+    } catch {
+      // a conductor does it
+    }
     throw cause;
   }
 }

@@ -1,12 +1,15 @@
 import type { AgentReport } from '../../bus/contracts/conductor.ts';
 import type { DeedArgs, DeedName } from '../../bus/contracts/guest-deeds.ts';
 import type { Query } from '../../db/engine.ts';
+import { FINISHED, openMigrations } from '../../db/tables/compute/migrations.ts';
 import { faultText, setServer } from '../../db/tables/compute/placing.ts';
 import { giveBackQuota, shareOf } from '../../db/tables/compute/quotas.ts';
 import type { Micros } from '../../lib/clock.ts';
+import { CloudError } from '../../model/errors.ts';
 import { type GuestAction, guestActions } from '../../model/guest-actions.ts';
 import type { Job } from '../../model/jobs.ts';
 import { powerStates, type Server } from '../../model/server.ts';
+import { confirmMove } from './confirm-resize.ts';
 import { askDeed } from './deed-step.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { JobSpec, Step } from './run-job.ts';
@@ -47,21 +50,37 @@ const act: Step<'act-on-server'> = {
   name: ACT,
   atomic: true,
   async do(run) {
-    const { deed, event, running } = actionOf(run.job);
-    const said = await askDeed(run, {
-      step: ACT,
-      deed: deed as DeedName, // a test holds the two tables together
-      args: { graceMs: run.parts.options.shutdownGraceMs, ...run.job.input.args } as DeedArgs<DeedName>, // the agent checks them
-      event,
-      details: about(run.job) ?? {},
-      ...(running === null ? {} : { set: { task_state: running, task_deadline: run.job.deadline + 60_000_000 } }),
-    });
-    return said === 'waiting' ? said : 'finished';
+    const { deed, event, running, softDelete } = actionOf(run.job);
+    try {
+      const said = await askDeed(run, {
+        step: ACT,
+        deed: deed as DeedName, // a test holds the two tables together
+        args: { graceMs: run.parts.options.shutdownGraceMs, ...run.job.input.args } as DeedArgs<DeedName>, // the agent checks them
+        event,
+        details: about(run.job) ?? {},
+        ...(running === null ? {} : { set: { task_state: running, task_deadline: run.job.deadline + 60_000_000 } }),
+      });
+      return said === 'waiting' ? said : 'finished';
+    } catch (cause) {
+      // What is to be deleted need not be there.
+      if (softDelete !== 'begins' || !(cause instanceof CloudError) || cause.code !== 'guest.not_found') throw cause;
+      await run.commit(async (tx) => {
+        await recordAct(tx, run.server, run.job, run.server, run.parts.clock.now());
+        return { to: 'done' };
+      });
+      return 'waiting';
+    }
   },
 };
 
 /** What a deed that succeeded makes of the server, in the transaction that ends the job. */
-export async function recordAct(tx: Query, report: AgentReport, job: Job<'act-on-server'>, server: Server, at: Micros): Promise<void> {
+export async function recordAct(
+  tx: Query,
+  report: Pick<AgentReport, 'epoch'>,
+  job: Job<'act-on-server'>,
+  server: Server,
+  at: Micros,
+): Promise<void> {
   const { vmState, power, taskState, softDelete } = actionOf(job);
   const softly = softDelete === 'begins' && server.softDeletedAt === null;
   const set = {
@@ -72,7 +91,11 @@ export async function recordAct(tx: Query, report: AgentReport, job: Job<'act-on
   };
   if (Object.keys(set).length > 0) {
     const stands = await setServer(tx, server, set, { what: 'power', at, epoch: report.epoch, body: about(job) ?? {} });
-    if (stands && softly) await giveBackQuota(tx, server.projectId, shareOf(server.flavor));
+    if (stands && softly) {
+      await giveBackQuota(tx, server.projectId, shareOf(server.flavor));
+      // What is restored some day is the server as it is now: a delete confirms its resize.
+      for (const move of await openMigrations(tx, server.uuid)) if (move.status === FINISHED) await confirmMove(tx, job, server, move, at);
+    }
   }
   await closeAction(tx, job, { at, error: null });
 }

@@ -47,6 +47,8 @@ export function buildServer(parts: ConductorParts): JobSpec<'build-server'> {
     steps: [place(ask), readyVolumes, build],
     finish: (run) => run.commit(async () => ({ to: 'done' })), // the agent's report ended it already (server-reports.ts)
     async fail(run, cause) {
+      // A host that failed before left its ports to the next one, and there the build may not even have begun.
+      if ((notesOf(run).tries ?? []).length > 0) await run.parts.network.release(run.server.uuid);
       const at = run.parts.clock.now();
       await run.commit(async (tx) => {
         await setServer(

@@ -1,7 +1,10 @@
-import { FINISHED, setMigration } from '../../db/tables/compute/migrations.ts';
+import type { Query } from '../../db/engine.ts';
+import { FINISHED, type ServerMigration, setMigration } from '../../db/tables/compute/migrations.ts';
 import { giveBackExcess, leaveOldPlace } from '../../db/tables/compute/moving.ts';
 import { setServer } from '../../db/tables/compute/placing.ts';
-import { powerStates } from '../../model/server.ts';
+import type { Micros } from '../../lib/clock.ts';
+import type { Job } from '../../model/jobs.ts';
+import { powerStates, type Server } from '../../model/server.ts';
 import { migrationOf, noteEvents, orderTidying } from './move-steps.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
@@ -16,13 +19,9 @@ export const confirmResize: JobSpec<'confirm-resize'> = {
       const at = parts.clock.now();
       const migration = await migrationOf(tx, job.input.migrationUuid);
       await noteEvents(tx, job, migration.sourceHost, at, { compute_confirm_resize: 'open' });
-      await leaveOldPlace(tx, server, migration, at);
-      await giveBackExcess(tx, server.projectId, migration, server.flavor);
-      await setMigration(tx, migration.uuid, { status: 'confirmed' }, at);
+      await confirmMove(tx, job, server, migration, at);
       const vm_state = server.powerState === powerStates.shutdown ? 'stopped' : 'active';
       await setServer(tx, server, { vm_state, task_state: null, task_deadline: null, fault: null }, { what: 'confirmed', at });
-      if (migration.sourceHost !== null && migration.sourceHost !== server.host)
-        await orderTidying(tx, job, migration.sourceHost, server.epoch, at);
       await closeAction(tx, job, { at, error: null });
       return { to: 'done' };
     }),
@@ -34,3 +33,18 @@ export const confirmResize: JobSpec<'confirm-resize'> = {
     await failAction(run, cause, {});
   },
 };
+
+/** What a confirm gives back: claim, group place and quota of what the server was, and what its old host has of it. */
+export async function confirmMove(
+  tx: Query,
+  job: Pick<Job, 'serverUuid' | 'context'>,
+  server: Server,
+  migration: ServerMigration,
+  at: Micros,
+): Promise<void> {
+  await leaveOldPlace(tx, server, migration, at);
+  await giveBackExcess(tx, server.projectId, migration, server.flavor);
+  await setMigration(tx, migration.uuid, { status: 'confirmed' }, at);
+  if (migration.sourceHost !== null && migration.sourceHost !== server.host)
+    await orderTidying(tx, job, migration.sourceHost, server.epoch, at);
+}

@@ -57,7 +57,7 @@ const others: Step<'delete-server'> = {
         const hosts = [...moves.flatMap((move) => [move.sourceHost, move.destHost]), ...tidying].filter((host) => host !== null);
         const shelf = await findShelf(tx, server.uuid);
         const images = [...imagesIn(run), ...imagesOf(overtaken), ...(shelf?.imageId ? [shelf.imageId] : [])];
-        return { notes: { others: [...new Set(hosts)].filter((host) => host !== server.host), images } };
+        return { notes: { others: [...new Set(hosts)].filter((host) => host !== server.host), images, volumesBegun: begun(overtaken) } };
       });
       run.server = server;
       run.point('others', 'middle');
@@ -79,6 +79,10 @@ const imagesOf = (overtaken: readonly Job[]) =>
     const shelved = other.kind === 'shelve-server' ? (other.input as ShelveServerInput).imageId : null;
     return shelved === null ? [] : [shelved];
   });
+
+/** Whether a build was about to make volumes, and may have made one that it did not come to write down. */
+const begun = (overtaken: readonly Job[]) =>
+  overtaken.some((other) => other.kind === 'build-server' && other.progress.steps.volumes === 'started');
 
 /** Takes every other job away, then reads the server: a build or move may have placed it since this job was taken, and no one can any more. */
 async function overtake(tx: Query, run: DeleteRun, at: Micros): Promise<{ overtaken: Job[]; now: Server | undefined }> {
@@ -107,13 +111,19 @@ const destroy: Step<'delete-server'> = {
       up = known !== undefined && isUp(known, clock.now(), options.serviceDownTime);
       if (server.taskState !== 'deleting') await setServer(tx, server, { task_state: 'deleting' }, { what: 'deleting', at });
       images = [...imagesIn(run), ...imagesOf(overtaken)];
-      if (!up) return { marks: { destroy: 'finished' }, notes: { images } };
+      const late = begun(overtaken) ? { volumesBegun: true } : {};
+      if (!up) return { marks: { destroy: 'finished' }, notes: { images, ...late } };
       if (tells === 1) {
         const action = await findAction(tx, server.uuid, job.context.requestId);
         const event = { event: DELETE_EVENT, host: server.host, startedAt: at, finishedAt: null, result: null, details: null };
         if (action !== undefined) await insertEvents(tx, action, [event]);
       }
-      return { to: 'waiting', marks: { destroy: 'started' }, notes: { tells, images }, inMs: options.resendMs * Math.min(6, tells) };
+      return {
+        to: 'waiting',
+        marks: { destroy: 'started' },
+        notes: { tells, images, ...late },
+        inMs: options.resendMs * Math.min(6, tells),
+      };
     });
     run.server = server;
     for (const id of images)
@@ -141,7 +151,7 @@ const release: Step<'delete-server'> = {
     if (run.server.volumes.length > 0) {
       // Snapshots for an image that nobody finishes would hold their volumes.
       for (const image of imagesIn(run)) await dropSnapshots(run, run.server.uuid, image);
-      await letGo(run, run.server, () => true);
+      await letGo(run, run.server, () => true, run.progress.notes.volumesBegun === true);
     }
     run.point('release', 'middle');
     await run.commit(async (tx) => {

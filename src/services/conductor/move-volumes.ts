@@ -57,7 +57,16 @@ export const takeVolumes = <K extends JobKind>(wayOf: (run: Run<K>) => Way | Pro
       const there = held.some((one) => one.id === row.attachment_id);
       // It may have let go of its old one already.
       if (!there) {
-        const attachment = await volumes.reserve(row.volume_id, run.server.uuid);
+        const attachment = await volumes.reserve(row.volume_id, run.server.uuid).catch((cause) => {
+          // Somebody else has it by now, or it is gone: the server goes back without it.
+          if (!(cause instanceof CloudError) || !['invalid', 'notFound', 'conflict'].includes(cause.kind)) throw cause;
+          run.parts.log.error(
+            { err: cause, server: run.server.uuid, volume: row.volume_id },
+            'a volume of a server that comes back is lost to it',
+          );
+          return null;
+        });
+        if (attachment === null) continue;
         const connection = from === null ? null : await volumes.connect(attachment, connectorOf(from, row.device_name));
         if (from !== null) await volumes.complete(attachment);
         await run.commit(async (tx) => {

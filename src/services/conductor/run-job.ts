@@ -91,6 +91,29 @@ export function openRun<K extends JobKind>(parts: Parts, job: Job<K>, server: Se
 }
 
 const UNDO_TRIES = 20;
+/** How long a job waits for a service beside us that does not answer; a delete waits to its end, because nothing can be taken back there. */
+const PATIENCE_US = 300_000_000;
+
+/** Whether a service beside us is away: what was asked may be asked again. What an agent said of its own neighbours is its outcome, and stays. */
+function isAway(run: Run, cause: unknown): cause is CloudError {
+  if (!(cause instanceof CloudError) || cause.kind !== 'unavailable') return false;
+  if (cause.code !== 'neighbour.unavailable' && !cause.code.endsWith('.answered_503')) return false;
+  const said = Object.entries(run.progress.notes).some(([key, note]) => {
+    const { error } = (key === 'failed' || key.startsWith('said:') ? (note ?? {}) : {}) as { readonly error?: WireError | null }; // server-reports.ts
+    return error?.code === cause.code;
+  });
+  return !said;
+}
+/** Hands the job back until the service answers. False: it has waited long enough. */
+async function waitsLonger(run: Run, cause: CloudError): Promise<boolean> {
+  const { job, parts, progress } = run;
+  const now = parts.clock.now();
+  const awaySince = Number(progress.notes.awaySince ?? now);
+  if (now >= (job.kind === 'delete-server' ? job.deadline : Math.min(job.deadline, awaySince + PATIENCE_US))) return false;
+  parts.log.warn({ job: job.uuid, kind: job.kind, server: job.serverUuid, err: cause }, 'a service does not answer; asked again soon');
+  await run.commit(async () => ({ to: 'queued', notes: { awaySince }, inMs: Math.min(2000, parts.options.resendMs) }));
+  return true;
+}
 
 /** Goes on with a job from wherever its last owner left it. On failure every begun step is undone, backwards, and the server told why.
  *  Throws only what makes this conductor leave the job to whoever comes next: a lost lease, a database that is away, a test's death. */
@@ -99,6 +122,7 @@ export async function runJob<K extends JobKind>(spec: JobSpec<K>, run: Run<K>): 
     if (!run.progress.failure) return await forward(spec, run);
   } catch (cause) {
     if (leaves(cause)) throw cause;
+    if (isAway(run, cause) && (await waitsLonger(run, cause))) return;
     run.parts.log.warn({ job: run.job.uuid, kind: run.job.kind, server: run.job.serverUuid, err: cause }, 'a job failed and is undone');
     await run.commit(async () => ({ failure: wireError(cause) }));
   }

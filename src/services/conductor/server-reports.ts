@@ -78,7 +78,7 @@ export async function recordReports(parts: Parts, sender: Sender, reports: reado
         answers.push(
           owned && server.vmState !== 'error' ? 'recorded' : report.kind === 'built' || report.kind === 'power' ? 'stale' : 'recorded',
         );
-        if (!server || server.deleted) leftovers.push(report.uuid);
+        if (!server || server.deleted || (server.vmState === 'error' && server.host === null)) leftovers.push(report.uuid);
       }
     }
     if (built) await forgetBuildFailures(tx, sender.host, at);
@@ -86,7 +86,7 @@ export async function recordReports(parts: Parts, sender: Sender, reports: reado
   });
   parts.changed();
   if (requeued) bus.ring(JOBS_RING);
-  // A server that is gone: its agent may have made ports after the delete gave them back.
+  // A server that is gone, or whose build failed elsewhere: a late agent may have made ports after they were given back.
   for (const uuid of leftovers)
     await network
       .release(uuid)

@@ -115,7 +115,7 @@ export const readyVolumes: Step<'build-server'> = {
   },
   async undo(run) {
     if (run.server.volumes.length === 0) return undefined;
-    const removed = await letGo(run, run.server, (row) => row.source_type !== 'volume');
+    const removed = await letGo(run, run.server, (row) => row.source_type !== 'volume', true);
     const at = run.parts.clock.now();
     await run.commit(async (tx) => {
       for (const row of await volumeDevicesOf(tx, run.server.uuid))
@@ -135,9 +135,9 @@ export const readyVolumes: Step<'build-server'> = {
 
 export const isComing = (status: string) => status === 'creating' || status === 'downloading';
 
-async function makeVolume(run: Run<'build-server'>, row: BlockDeviceRow): Promise<BlockDeviceRow> {
-  const { parts, server } = run;
-  const made = await parts.volumes.create({
+/** The volume of a device: made, or what was made when it was asked for before. */
+const askVolume = (parts: Run['parts'], server: Pick<Server, 'uuid' | 'projectId'>, row: BlockDeviceRow) =>
+  parts.volumes.create({
     projectId: server.projectId,
     sizeGiB: row.volume_size_gib ?? 1,
     name: row.source_type === 'blank' ? `${server.uuid}-blank-vol` : '',
@@ -147,6 +147,10 @@ async function makeVolume(run: Run<'build-server'>, row: BlockDeviceRow): Promis
     ...(row.source_type === 'snapshot' && row.snapshot_id !== null ? { snapshotId: row.snapshot_id } : {}),
     ...(row.volume_type === null ? {} : { type: row.volume_type }),
   });
+
+async function makeVolume(run: Run<'build-server'>, row: BlockDeviceRow): Promise<BlockDeviceRow> {
+  const { parts, server } = run;
+  const made = await askVolume(parts, server, row);
   const at = parts.clock.now();
   await writtenOr(
     run,
@@ -202,11 +206,12 @@ async function writtenOr(run: Run<'build-server'>, takeBack: () => Promise<unkno
 }
 
 /** Ends every attachment of a server, those nobody wrote down too, and removes the volumes that go with it and that `own` agrees to.
- *  Answers the devices whose volumes were removed. Safe twice. */
+ *  `begun`: volumes may have been made whose making nobody heard of. Answers the devices whose volumes were removed. Safe twice. */
 export async function letGo(
   { parts }: { parts: Run['parts'] },
-  server: Pick<Server, 'uuid'>,
+  server: Pick<Server, 'uuid' | 'projectId'>,
   own: (row: BlockDeviceRow) => boolean,
+  begun: boolean,
 ): Promise<Set<string>> {
   const { db, volumes } = parts;
   const rows = await volumeDevicesOf(db.read, server.uuid);
@@ -214,10 +219,21 @@ export async function letGo(
   for (const id of new Set([...rows.flatMap((row) => row.attachment_id ?? []), ...held.map((one) => one.id)])) await volumes.release(id);
   const removed = new Set<string>();
   for (const row of rows) {
-    if (row.volume_id === null || row.delete_on_termination !== 1 || !own(row)) continue;
-    if (await removeVolume({ parts }, server, row.volume_id)) removed.add(row.uuid);
+    if (row.delete_on_termination !== 1 || !own(row)) continue;
+    const id = row.volume_id ?? (begun && row.source_type !== 'volume' ? await unheardOf(parts, server, row) : null);
+    if (id !== null && (await removeVolume({ parts }, server, id))) removed.add(row.uuid);
   }
   return removed;
+}
+
+/** The volume of a device that has none written down: asked for again by its key the service answers the one it made, or makes one that goes at once. */
+async function unheardOf(parts: Run['parts'], server: Pick<Server, 'uuid' | 'projectId'>, row: BlockDeviceRow): Promise<string | null> {
+  try {
+    return (await askVolume(parts, server, row)).id;
+  } catch (cause) {
+    if (!(cause instanceof CloudError) || cause.kind === 'unavailable') throw cause;
+    return null; // it was refused then too
+  }
 }
 
 /** Removes a volume; one that is still being made is waited for. False: it stays, because somebody took a snapshot of it, or has it as well. */

@@ -32,6 +32,7 @@ import { revertResize } from './revert-resize.ts';
 import { died, type JobSpec, openRun, type Parts, runJob } from './run-job.ts';
 import { startSequencer } from './sequencer.ts';
 import { mustOwnHost, noteEvent, recordReports } from './server-reports.ts';
+import { settleRequest } from './settle-request.ts';
 import { offloadServer, shelveServer } from './shelve-server.ts';
 import { snapshotServer } from './snapshot-server.ts';
 import { snapshotVolumes } from './snapshot-volumes.ts';
@@ -80,6 +81,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
     'unshelve-server': unshelveServer,
     'tidy-host': tidyHost,
     'swap-volume': swapVolume,
+    'settle-request': settleRequest,
   };
   const running = new Map<number, Promise<void>>();
   const end = new AbortController();
@@ -89,12 +91,12 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
   const work = async (job: Job, server: Server | undefined) => {
     try {
       // A server that is gone needs nothing more; its job ends as if done.
-      if (!server || server.deleted)
+      if ((!server || server.deleted) && job.kind !== 'settle-request')
         await openRun(parts, job, server ?? ({} as Server)).commit(async (tx) => {
           await closeAction(tx, job, { at: clock.now(), error: null });
           return { to: 'done' };
         });
-      else await runJob(specs[job.kind] as JobSpec<JobKind>, openRun(parts, job, server)); // the table holds one spec for each kind
+      else await runJob(specs[job.kind] as JobSpec<JobKind>, openRun(parts, job, server ?? ({} as Server))); // the table holds one spec for each kind
     } catch (cause) {
       if (cause === died) throw cause;
       if (cause instanceof CloudError && cause.code === 'job.lease_lost')

@@ -52,8 +52,8 @@ test('a delete is taken in every state and during every task, and ends the serve
 test('a delete overtakes each action that is under way, and nothing is left', async () => {
   const images = house.core.images.images.size;
   for (const act of acts) {
-    const id = await house.boot(act.from, act.deed === 'spawn' ? {} : { [`fake:${act.deed}`]: 'slow:60' });
-    if (act.deed === 'spawn') await house.put(id, { metadata: '{"fake:spawn":"slow:60"}' });
+    const id = await house.boot(act.from, act.deed === 'spawn' ? {} : { [`fake:${act.deed}`]: 'slow:250' });
+    if (act.deed === 'spawn') await house.put(id, { metadata: '{"fake:spawn":"slow:250"}' });
     await house.act(id, act.body, act.at ? { at: act.at } : {});
     await house.core.until(
       async () => (await house.record(id))?.events.length,

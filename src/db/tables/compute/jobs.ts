@@ -23,6 +23,8 @@ export interface NewJob<K extends JobKind = JobKind> {
   readonly context: JobContext;
   readonly now: Micros;
   readonly deadlineSeconds?: number;
+  /** Not looked at before; now when absent. */
+  readonly notBefore?: Micros;
   /** Known to whoever waits for its end; a new one when absent. */
   readonly uuid?: string;
 }
@@ -43,7 +45,7 @@ const newRow = (job: NewJob): Insertable<JobsTable> => ({
   context: JSON.stringify(job.context),
   lease_owner: null,
   lease_until: 0,
-  not_before: job.now,
+  not_before: job.notBefore ?? job.now,
   deadline: job.now + (job.deadlineSeconds ?? jobDeadlineSeconds[job.kind]) * 1_000_000,
   error: null,
   created_at: job.now,
@@ -282,6 +284,7 @@ export async function overtakeJobs(tx: Query, serverUuid: string, except: number
     .where('server_uuid', '=', serverUuid)
     .where('id', '<>', except)
     .where('status', 'in', UNFINISHED)
+    .where('kind', '<>', 'settle-request' satisfies JobKind) // it outlives its server
     .execute();
   if (others.length === 0) return [];
   await tx
@@ -293,6 +296,28 @@ export async function overtakeJobs(tx: Query, serverUuid: string, except: number
     )
     .execute();
   return others.map(jobFromRow);
+}
+
+/** Takes a job away that nobody has begun. False: somebody has, or it is gone. */
+export async function dropJob(tx: Query, uuid: string): Promise<boolean> {
+  const { numDeletedRows } = await tx.deleteFrom('jobs').where('uuid', '=', uuid).where('status', '=', 'queued').executeTakeFirst();
+  return numDeletedRows > 0n;
+}
+/** Whether another job of the server has not ended. */
+export async function otherJobs(tx: Query, serverUuid: string, except: number): Promise<boolean> {
+  const other = await tx
+    .selectFrom('jobs')
+    .select('id')
+    .where('server_uuid', '=', serverUuid)
+    .where('id', '<>', except)
+    .where('status', 'in', UNFINISHED)
+    .where('kind', '<>', 'settle-request' satisfies JobKind)
+    .limit(1)
+    .executeTakeFirst();
+  return other !== undefined;
+}
+export async function raiseJob(tx: Query, id: number, priority: number): Promise<void> {
+  await tx.updateTable('jobs').set({ priority }).where('id', '=', id).execute();
 }
 
 /** Lets a server's jobs of a kind that pause be looked at now. */

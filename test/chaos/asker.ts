@@ -1,0 +1,55 @@
+import { loginAs } from '../house/running.ts';
+
+export interface Answer {
+  /** 0: no answer came. */
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: what the API answers is read field by field, and nothing is promised of it here
+  readonly body: any;
+  readonly text: string;
+}
+export interface Asker {
+  ask(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+}
+
+const ASK_MS = 90_000;
+/** Pause of a client that found nobody. */
+const AWAY_MS = 300;
+
+/** Asks the cloud as one user and takes any answer, also none. `path` begins with the service: /v2.1/servers, /volume/v3/volumes. */
+export async function askerFor(base: string, dataDir: string, user: 'admin' | 'demo', wrong: (what: string) => void): Promise<Asker> {
+  const { token } = await loginAs(base, dataDir, user);
+  return {
+    async ask(method, path, body, headers = {}) {
+      const began = performance.now();
+      try {
+        const answer = await fetch(`${base}${path}`, {
+          method,
+          headers: {
+            'x-auth-token': token,
+            'openstack-api-version': 'compute 2.94, volume 3.70',
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...headers,
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          signal: AbortSignal.timeout(ASK_MS),
+        });
+        const text = await answer.text();
+        // What a part that was struck explains is no fault; whatever is not thought of is. A card that cannot be plugged is a 500 in Nova's API.
+        if ((answer.status === 500 || answer.status === 501) && !/Failed to (at|de)tach network adapter/.test(text))
+          wrong(`${method} ${path} ${JSON.stringify(body)} -> ${answer.status} ${text}`);
+        if (answer.status === 400 || answer.status === 405) unfit.add(`${method} ${path.replace(/[0-9a-f-]{36}/g, ':id')} ${text}`);
+        let parsed: unknown = {};
+        try {
+          parsed = text === '' ? {} : JSON.parse(text);
+        } catch {}
+        return { status: answer.status, body: parsed, text };
+      } catch (cause) {
+        if (performance.now() - began >= ASK_MS) wrong(`${method} ${path} was not answered in ${ASK_MS / 1000} s`);
+        await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+        return { status: 0, body: {}, text: String(cause) };
+      }
+    },
+  };
+}
+/** Requests that were answered with 400: for whoever writes deeds. */
+export const unfit = new Set<string>();
