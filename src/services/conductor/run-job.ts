@@ -78,7 +78,8 @@ export function openRun<K extends JobKind>(parts: Parts, job: Job<K>, server: Se
         const to = turn.to ?? 'running';
         const whole: JobTurn =
           to === 'done' ? { to } : to === 'failed' ? { to, error: turn.failure ?? next.failure ?? wireError('') } : { to, ...at };
-        if (!(await turnJob(tx, { id: job.id, owner: options.name, attempt: job.attempt }, whole, now))) throw leaseLost({ job: job.uuid });
+        if (!(await turnJob(tx, { id: job.id, uuid: job.uuid, owner: options.name, attempt: job.attempt }, whole, now)))
+          throw leaseLost({ job: job.uuid });
       });
       progress = next;
       parts.changed();

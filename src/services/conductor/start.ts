@@ -103,7 +103,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
         return log.debug({ job: job.uuid }, 'another one has this job now');
       log.error({ err: cause, job: job.uuid, kind: job.kind }, 'a job could not go on and is handed back');
       // Should this fail too, the lease runs out by itself; whoever takes the job then goes on from what is written down.
-      const lease = { id: job.id, owner: options.name, attempt: job.attempt };
+      const lease = { id: job.id, uuid: job.uuid, owner: options.name, attempt: job.attempt };
       const now = clock.now();
       await db
         .transaction((tx) => handBackJob(tx, lease, now, now + 500_000))
@@ -140,7 +140,7 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
         const done = work(job, row && toServer(row))
           .catch(() => undefined)
           .finally(() => {
-            running.delete(job.id);
+            if (running.get(job.id) === done) running.delete(job.id); // another job may have its id by now
             if (again || running.size === options.concurrency - 1) look(false);
           });
         running.set(job.id, done);

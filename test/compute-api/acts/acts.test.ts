@@ -29,11 +29,10 @@ for (const act of acts) {
     assert.deepEqual([record?.action, record?.message], [act.record, null]);
     assert.ok((record?.finished_at ?? 0) >= (record?.started_at ?? 1));
     assert.deepEqual(
-      record?.events.filter(({ event }) => !event.startsWith('phase_')).map((event) => [event.event, event.result]),
+      record?.events.map((event) => [event.event, event.result]),
       act.events.map((event) => [event, 'Success']),
     );
-    for (const { event, details } of record?.events ?? [])
-      if (event.startsWith('phase_')) assert.match(details ?? '', /\d\.\d{3} s$/, event);
+    for (const { event, details } of record?.phases ?? []) assert.match(details ?? '', /\d\.\d{3} s$/, event);
     assert.deepEqual(await house.core.audit(), []);
   });
 

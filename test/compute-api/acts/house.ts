@@ -144,7 +144,7 @@ export async function openActHouse(more: HouseOptions & { parts?: Partial<Comput
       while (seen[0]?.taskState === null) seen.shift();
       return seen.map((body) => body.taskState ?? null).filter((task, at, all) => at === 0 || task !== all[at - 1]);
     },
-    /** The newest instance action of a server, with the names and results of its events. */
+    /** The newest instance action of a server, with the names and results of its events; apart from them the phases of a deed on its host, with their seconds. */
     async record(id: string) {
       const action = await db.read
         .selectFrom('server_actions')
@@ -159,7 +159,8 @@ export async function openActHouse(more: HouseOptions & { parts?: Partial<Comput
         .where('action_id', '=', action.id)
         .orderBy('id')
         .execute();
-      return { ...action, events };
+      const isPhase = ({ event }: { event: string }) => event.startsWith('phase_');
+      return { ...action, events: events.filter((event) => !isPhase(event)), phases: events.filter(isPhase) };
     },
     /** Deletes every server. */
     async wipe(): Promise<void> {

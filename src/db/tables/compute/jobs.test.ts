@@ -48,10 +48,35 @@ test('a job is taken once, and again only when its lease has run out; the old ow
     const [theirs] = await take(db, 'b', 151);
     assert.equal(theirs?.attempt, 2);
     const turn = { to: 'running' as const, progress: freshProgress };
-    assert.equal(await db.transaction((tx) => turnJob(tx, { id: mine!.id, owner: 'a', attempt: 1 }, turn, 152)), false);
-    assert.equal(await db.transaction((tx) => turnJob(tx, { id: mine!.id, owner: 'b', attempt: 2 }, turn, 152)), true);
-    assert.equal(await db.transaction((tx) => turnJob(tx, { id: mine!.id, owner: 'b', attempt: 2 }, { to: 'done' }, 153)), true);
+    assert.equal(await db.transaction((tx) => turnJob(tx, { id: mine!.id, uuid: mine!.uuid, owner: 'a', attempt: 1 }, turn, 152)), false);
+    assert.equal(await db.transaction((tx) => turnJob(tx, { id: mine!.id, uuid: mine!.uuid, owner: 'b', attempt: 2 }, turn, 152)), true);
+    assert.equal(
+      await db.transaction((tx) => turnJob(tx, { id: mine!.id, uuid: mine!.uuid, owner: 'b', attempt: 2 }, { to: 'done' }, 153)),
+      true,
+    );
     assert.deepEqual(await take(db, 'c', 1000), []);
+  });
+});
+
+test('whoever holds a job that was taken away writes nothing into another one that has its id by now', async () => {
+  await withDatabase(async (db) => {
+    const uuid = newUuid();
+    await db.transaction((tx) => insertJobs(tx, [power(uuid)]));
+    const [old] = await take(db, 'a', 100);
+    await db.transaction((tx) => overtakeJobs(tx, uuid, 0));
+    await db.transaction((tx) => insertJobs(tx, [power(newUuid())]));
+    await db.transaction((tx) => tx.updateTable('jobs').set({ id: old!.id }).execute()); // as SQLite does by itself
+    const [fresh] = await take(db, 'a', 101);
+    assert.deepEqual([fresh?.id, fresh?.attempt], [old?.id, old?.attempt]);
+    const lease = { id: old!.id, uuid: old!.uuid, owner: 'a', attempt: 1 };
+    for (const turn of [
+      { to: 'running', progress: freshProgress },
+      { to: 'waiting', progress: freshProgress, notBefore: 200 },
+      { to: 'failed', error: { code: 'x', kind: 'internal', message: '', params: {} } },
+      { to: 'done' },
+    ] as const)
+      assert.equal(await db.transaction((tx) => turnJob(tx, lease, turn, 102)), false, turn.to);
+    assert.equal(await db.transaction((tx) => turnJob(tx, { ...lease, uuid: fresh!.uuid }, { to: 'done' }, 103)), true);
   });
 });
 
@@ -66,7 +91,10 @@ test('jobs of one server run one after the other; a delete goes first and takes 
     assert.equal(gone?.kind, 'delete-server');
     const overtaken = await db.transaction((tx) => overtakeJobs(tx, uuid, gone!.id));
     assert.equal(overtaken.length, 2);
-    assert.equal(await db.transaction((tx) => turnJob(tx, { id: first!.id, owner: 'a', attempt: 1 }, { to: 'done' }, 102)), false);
+    assert.equal(
+      await db.transaction((tx) => turnJob(tx, { id: first!.id, uuid: first!.uuid, owner: 'a', attempt: 1 }, { to: 'done' }, 102)),
+      false,
+    );
   });
 });
 

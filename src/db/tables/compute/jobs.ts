@@ -155,17 +155,20 @@ export async function renewLeases(tx: Query, owner: string, ids: readonly number
     .execute();
 }
 
+/** Which job is whose. Engines use ids of rows that are gone again, and the next job with an id may well be this owner's too: only the uuid tells them apart. */
+export interface JobLease {
+  readonly id: number;
+  readonly uuid: string;
+  readonly owner: string;
+  readonly attempt: number;
+}
 /** Hands one job back as it stands, to be taken again from `notBefore` on. */
-export async function handBackJob(
-  tx: Query,
-  lease: { id: number; owner: string; attempt: number },
-  now: Micros,
-  notBefore: Micros,
-): Promise<void> {
+export async function handBackJob(tx: Query, lease: JobLease, now: Micros, notBefore: Micros): Promise<void> {
   await tx
     .updateTable('jobs')
     .set({ status: 'queued', lease_owner: null, not_before: notBefore, updated_at: now })
     .where('id', '=', lease.id)
+    .where('uuid', '=', lease.uuid)
     .where('lease_owner', '=', lease.owner)
     .where('attempt', '=', lease.attempt)
     .where('status', '=', 'running')
@@ -195,29 +198,25 @@ export type JobTurn =
   | { readonly to: 'done' }
   | { readonly to: 'failed'; readonly error: WireError };
 
-const putOff = prepared(
-  (db, p: { id: number; owner: string; attempt: number; to: string; notBefore: Micros; progress: string; now: Micros }) =>
-    db
-      .updateTable('jobs')
-      .set({ status: p.to, lease_owner: null, not_before: p.notBefore, progress: p.progress, updated_at: p.now })
-      .where('id', '=', p.id)
-      .where('lease_owner', '=', p.owner)
-      .where('attempt', '=', p.attempt)
-      .where('status', '=', 'running'),
+const putOff = prepared((db, p: JobLease & { to: string; notBefore: Micros; progress: string; now: Micros }) =>
+  db
+    .updateTable('jobs')
+    .set({ status: p.to, lease_owner: null, not_before: p.notBefore, progress: p.progress, updated_at: p.now })
+    .where('id', '=', p.id)
+    .where('uuid', '=', p.uuid)
+    .where('lease_owner', '=', p.owner)
+    .where('attempt', '=', p.attempt)
+    .where('status', '=', 'running'),
 );
 
 /** Writes what became of a job, only if the lease is still this owner's and the attempt is still this one. False: it was lost, and the whole
  *  transaction must be given up. Ended jobs leave the table; failed ones stay a while, without their secrets. */
-export async function turnJob(
-  tx: Query,
-  lease: { id: number; owner: string; attempt: number },
-  turn: JobTurn,
-  now: Micros,
-): Promise<boolean> {
+export async function turnJob(tx: Query, lease: JobLease, turn: JobTurn, now: Micros): Promise<boolean> {
   if (turn.to === 'done') {
     const gone = await tx
       .deleteFrom('jobs')
       .where('id', '=', lease.id)
+      .where('uuid', '=', lease.uuid)
       .where('lease_owner', '=', lease.owner)
       .where('attempt', '=', lease.attempt)
       .where('status', '=', 'running')
@@ -234,6 +233,7 @@ export async function turnJob(
     .updateTable('jobs')
     .set({ ...set, updated_at: now })
     .where('id', '=', lease.id)
+    .where('uuid', '=', lease.uuid)
     .where('lease_owner', '=', lease.owner)
     .where('attempt', '=', lease.attempt)
     .where('status', '=', 'running')
