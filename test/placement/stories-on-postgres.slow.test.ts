@@ -1,18 +1,4 @@
-import { after, test } from 'node:test';
-import { requires } from '../requires.ts';
-import { startPostgres } from '../servers/postgres.ts';
-import { standOn } from '../support/compute-database.ts';
+import { onEngine } from '../support/on-engine.ts';
+import { placementStories } from './placement-stories.ts';
 
-// The stories of placement again, word for word, on PostgreSQL.
-const reason = requires('postgres');
-if (reason) test('the stories of placement on PostgreSQL', { skip: reason }, () => {});
-else {
-  const server = await startPostgres();
-  const { port, protocol, username } = new URL(server.url);
-  standOn(`${protocol.replace('+pymysql', '')}//${protocol.startsWith('mysql') ? 'root' : username}@127.0.0.1:${port}`);
-  await import('./providers.test.ts');
-  await import('./claims.test.ts');
-  await import('./candidates.test.ts');
-  // Hooks run in their order: the houses of the stories close first.
-  after(() => server.stop());
-}
+await onEngine('postgres', 'the stories of placement', placementStories);
