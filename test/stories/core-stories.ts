@@ -1,4 +1,4 @@
-/** The stories of conductor, scheduler and agent that hold on every engine. */
+/** The stories of conductor, scheduler and agent that a database has a say in. What the API refuses by itself runs on SQLite alone. */
 export async function coreStories(): Promise<void> {
   await import('./build-a-server.test.ts');
   await import('./build-fails.test.ts');
@@ -10,20 +10,14 @@ export async function coreStories(): Promise<void> {
   await import('../scheduler/live-hosts.test.ts');
   await import('../scheduler/legacy-claim.test.ts');
   await import('../scheduler/machine-parts.test.ts');
-  await import('../compute-api/acts/acts.test.ts');
   await import('../compute-api/acts/deletes.test.ts');
-  await import('../compute-api/acts/locks.test.ts');
   await import('../compute-api/acts/rebuild.test.ts');
-  await import('../compute-api/acts/rescue.test.ts');
   await import('../compute-api/acts/snapshots.test.ts');
   await import('../compute-api/acts/soft-delete.test.ts');
-  await import('../compute-api/acts/guest-facts.test.ts');
-  await import('../compute-api/acts/consoles.test.ts');
   await import('../compute-api/moves/resize.test.ts');
   await import('../compute-api/moves/machine-parts.test.ts');
   await import('../compute-api/moves/live-migrate.test.ts');
   await import('../compute-api/moves/evacuate.test.ts');
   await import('../compute-api/moves/shelve.test.ts');
-  await import('../compute-api/moves/states.test.ts');
   await import('../compute-api/moves/moves-fail.test.ts');
 }
