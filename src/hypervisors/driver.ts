@@ -192,6 +192,19 @@ export interface LocalDisk {
   /** As the guest may call it: '/dev/vdb'. */
   readonly device: string | null;
 }
+/** A memory cell of a guest, on the place of a host that is claimed for it. */
+export interface ClaimedCell {
+  /** Guest CPUs, those without a pin too. */
+  readonly cpus: readonly number[];
+  readonly memoryMiB: number;
+  /** The host's cell. */
+  readonly hostCell: number;
+  /** Null: nobody asked for a size. */
+  readonly pageKiB: number | null;
+  readonly pins: readonly { readonly guest: number; readonly host: number }[];
+  /** Host CPUs for the emulator's own threads; empty: none of their own. */
+  readonly emulator: readonly number[];
+}
 export interface RescueSpec {
   readonly image: ImageRef;
   readonly kernel: ImageRef | null;
@@ -270,6 +283,8 @@ export interface GuestSpec {
   readonly swapMiB: number;
   /** Null or absent: one disk of `ephemeralGiB` and one of `swapMiB`, as far as there are any. They are claimed as the flavor says, whatever these say. */
   readonly localDisks?: readonly LocalDisk[] | null;
+  /** Where its memory cells shall stand on this host; null or absent: where the driver finds room. */
+  readonly claimedCells?: readonly ClaimedCell[] | null;
   /** Null for volume-backed guests. */
   readonly image: ImageRef | null;
   /** With direct kernel boot: kernel_id and ramdisk_id of the image, and the os_command_line. */

@@ -24,6 +24,11 @@ export const volumeReimageRefused = row<Nothing>(
   'invalid',
   () => 'Unable to rebuild with a different image for a volume-backed server.',
 );
+export const rebuildCellsDiffer = row<Nothing>(
+  'server.rebuild_cells_differ',
+  'invalid',
+  () => "An instance's NUMA topology cannot be changed as part of a rebuild. The image provided is invalid for this instance.",
+);
 export const diagnosticsNeedRunning = row<{ id: string; state: string }>(
   'server.diagnostics_need_running',
   'conflict',

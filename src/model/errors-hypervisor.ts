@@ -17,6 +17,12 @@ export const noDiskSpace = row<{ why: string }>(
   (p) => `The host has not enough disk space: ${p.why}`,
 );
 export const hypervisorFailed = row<{ why: string }>('guest.hypervisor_failed', 'internal', (p) => `The hypervisor failed: ${p.why}`);
+/** Another host may have what this one has not. */
+export const claimedPlaceGone = row<{ why: string }>(
+  'guest.claimed_place_gone',
+  'unavailable',
+  (p) => `The place that is claimed for the guest is not there on its host: ${p.why}`,
+);
 export const hypervisorMissing = row<{ program: string; install: string }>(
   'guest.hypervisor_missing',
   'unavailable',

@@ -2,6 +2,7 @@ import { typedProperties } from './image-properties.ts';
 import { guestNumaOf } from './numa/constraints.ts';
 import { fitNuma, workOn } from './numa/fit.ts';
 import { readHostNuma } from './numa/read.ts';
+import { standingFit } from './numa/stand.ts';
 import type { GuestNuma, HostNuma, NumaLimits } from './numa/topology.ts';
 import { withGuestStanding } from './numa/usage.ts';
 import { type PciAlias, pciRequestsOf } from './pci/aliases.ts';
@@ -37,15 +38,23 @@ export interface PartsRule {
   readonly pack: boolean;
 }
 
+/** Whether a flavor and an image have words by which parts are asked for; most have none. */
+export function mayAskParts(
+  { extraSpecs }: { readonly extraSpecs: Readonly<Record<string, string>> },
+  properties: Readonly<Record<string, string>>,
+): boolean {
+  const asks = (words: object, pattern: RegExp) => Object.keys(words).some((key) => pattern.test(key));
+  return asks(extraSpecs, /^(hw:|resources|trait|pci_)/) || asks(properties, /^(hw_|trait)/);
+}
+
 /** The parts a flavor and an image ask for; null: none. Throws for words nobody can read. */
 export function partsWishOf(
   flavor: { readonly vcpus: number; readonly memoryMiB: number; readonly extraSpecs: Readonly<Record<string, string>> },
   properties: Readonly<Record<string, string>>,
   aliases: readonly PciAlias[],
 ): PartsWish | null {
+  if (!mayAskParts(flavor, properties)) return null;
   const { vcpus, memoryMiB, extraSpecs } = flavor;
-  const asks = (words: object, pattern: RegExp) => Object.keys(words).some((key) => pattern.test(key));
-  if (!asks(extraSpecs, /^(hw:|resources|trait|pci_)/) && !asks(properties, /^(hw_|trait)/)) return null;
   const imageProperties = typedProperties(properties);
   const numa = guestNumaOf({ vcpus, memoryMiB, extraSpecs, imageProperties });
   const pciRequests = pciRequestsOf(extraSpecs, imageProperties.hw_pci_numa_affinity_policy, aliases);
@@ -77,8 +86,8 @@ export function partsLeft(stats: Readonly<Record<string, unknown>>, held: Iterab
 export function takeParts(left: PartsLeft, wish: PartsWish, limits: NumaLimits | null, rule: PartsRule): PartsHeld | null {
   const { numa, pciPools } = left;
   const { pciRequests } = wish;
-  const cells =
-    numa && wish.numa && fitNuma(numa, workOn(wish.numa), { limits, network: null, pciRequests, pciPools, mappings: {}, pack: rule.pack });
+  const fit = { limits, network: null, pciRequests, pciPools, mappings: {}, pack: rule.pack };
+  const cells = numa && wish.numa && standingFit(numa, wish.numa, fitNuma(numa, workOn(wish.numa), fit), fit);
   if (wish.numa && !cells && rule.cells) return null;
   if (!pciRequests?.length) return { cells, devices: [] };
   const rest = pciPools && takeDevices(pciPools, pciRequests, {}, numa && cells ? { cells: cells.cells, host: numa } : null);

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readConfig } from '../../src/cloud/config.ts';
 import { conductorOptions } from '../../src/cloud/part-options.ts';
+import { takeParts } from '../../src/model/machine-parts.ts';
+import { guestNumaOf } from '../../src/model/numa/constraints.ts';
+import { readHostNuma } from '../../src/model/numa/read.ts';
 import { type HouseOptions, openHouse } from '../core-house.ts';
 
 const cell = (id: number, cpus: number[]) => ({
@@ -120,6 +123,35 @@ test('a scheduler that starts later knows who holds what', async () => {
   } finally {
     await house.close();
   }
+});
+
+test('each cell of a guest gets free CPUs of the cell it stands on, however many were tried before', () => {
+  const free = [[0, 1], [2, 3, 4, 5], [6, 7], [8]];
+  const numa = readHostNuma({ cells: free.map((cpus, id) => cell(id, cpus)) });
+  const guest = (sizes: readonly number[]) => {
+    const words: Record<string, string> = { 'hw:numa_nodes': String(sizes.length), 'hw:cpu_policy': 'dedicated' };
+    let next = 0;
+    for (const [at, size] of sizes.entries()) {
+      words[`hw:numa_cpus.${at}`] = Array.from({ length: size }, () => next++).join(',');
+      words[`hw:numa_mem.${at}`] = '100';
+    }
+    return guestNumaOf({ vcpus: next, memoryMiB: 100 * sizes.length, extraSpecs: words, imageProperties: {} });
+  };
+  const gpuOnOne = [{ ...pools(1)[0]!, numa_node: 1 }];
+  const request = { count: 1, spec: [{ vendor_id: '10de' }], alias: 'gpu', numaPolicy: 'required', requestId: null } as const;
+  const rule = { cells: true, devices: true, pack: false };
+  const all = [1, 2, 3, 4].flatMap((a) => [1, 2, 3].flatMap((b) => [[a, b], ...[1, 2, 3].map((c) => [a, b, c])]));
+  const found = all.filter((sizes) => {
+    const held = takeParts({ numa, pciPools: gpuOnOne }, { numa: guest(sizes), pciRequests: [request] }, null, rule);
+    // Nova's search, which decides where a server goes at all, overlooks some.
+    for (const [at, own] of held?.cells?.cells.entries() ?? []) {
+      assert.equal(own.pinning.size, sizes[at], `${sizes}`);
+      for (const cpu of own.pinning.values()) assert.ok(free[own.id]?.includes(cpu), `${sizes}: CPU ${cpu} on cell ${own.id}`);
+    }
+    return held !== null;
+  });
+  assert.ok(found.length >= 15, `${found.length} of ${all.length}`);
+  assert.equal(takeParts({ numa, pciPools: [] }, { numa: guest([3, 3]), pciRequests: null }, null, rule), null);
 });
 
 test('config: a claim caps the parts whose filter is enabled, where filters are asked at all', () => {

@@ -79,6 +79,15 @@ export const LocalDiskShape = Type.Object({
   format: nullable(Type.String()),
   device: nullable(Type.String()),
 });
+/** Where a claim has put a memory cell of a guest: memory in MiB, pages in KiB. */
+export const ClaimedCellShape = Type.Object({
+  cpus: Type.Array(Type.Integer()),
+  memoryMiB: Type.Integer(),
+  hostCell: Type.Integer(),
+  pageKiB: nullable(Type.Integer()),
+  pins: Type.Array(Type.Object({ guest: Type.Integer(), host: Type.Integer() })),
+  emulator: Type.Array(Type.Integer()),
+});
 /** A guest as the driver makes it; network cards, kernel images, config drive and metadata socket are added by the agent. */
 export const GuestShape = Type.Object({
   uuid: Uuid,
@@ -93,6 +102,7 @@ export const GuestShape = Type.Object({
   ephemeralGiB: Type.Integer(),
   swapMiB: Type.Integer(),
   localDisks: nullable(Type.Array(LocalDiskShape)),
+  claimedCells: nullable(Type.Array(ClaimedCellShape)),
   image: nullable(ImageRefShape),
   kernelCommandLine: nullable(Type.String()),
   imageProperties: Words,

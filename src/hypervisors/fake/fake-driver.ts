@@ -9,7 +9,7 @@ import { createTurns } from '../../lib/turns.ts';
 import { uptimeLine } from '../../lib/uptime-line.ts';
 import { consoleProtocols } from '../../model/consoles.ts';
 import { guestNotFound, hypervisorFailed, imageCorrupt, imageUnusable } from '../../model/errors-hypervisor.ts';
-import type { Driver, GuestEvent, GuestInfo, GuestSpec, HostInventory, ImageRef, PowerState } from '../driver.ts';
+import type { Driver, GuestCells, GuestEvent, GuestInfo, GuestSpec, HostInventory, ImageRef, PowerState } from '../driver.ts';
 import { createFakeDeeds } from './fake-deeds.ts';
 import { createFakeJournal, type FakeGuest, type FakeState } from './fake-journal.ts';
 import { createMisbehaviour, type Misbehaviour, type Slowly } from './misbehaviour.ts';
@@ -139,6 +139,7 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
     forwards: [],
     vncSocket: null,
     pid: null,
+    cells: cellsOf(guest.spec),
   });
 
   return {
@@ -242,6 +243,21 @@ export function createFakeDriver(options: FakeDriverOptions): Driver {
     },
   };
 }
+
+/** A guest of words stands where it is told to. */
+const cellsOf = ({ claimedCells, extraSpecs }: GuestSpec): GuestCells | null =>
+  claimedCells
+    ? {
+        pageKiB: extraSpecs['hw:mem_page_size'] === undefined ? null : (claimedCells[0]?.pageKiB ?? null),
+        cells: claimedCells.map(({ cpus, memoryMiB, hostCell, pins }) => ({
+          cpus,
+          memoryMiB,
+          hostCell,
+          pins: pins.map(({ guest, host }) => [guest, host]),
+          siblings: [],
+        })),
+      }
+    : null;
 
 async function readAndCheck(image: ImageRef, open: () => Promise<Readable>, signal: AbortSignal) {
   if (!getHashes().includes(image.hashAlgo)) throw imageUnusable({ id: image.id, why: `unknown hash algorithm ${image.hashAlgo}` });

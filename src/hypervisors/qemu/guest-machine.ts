@@ -44,7 +44,7 @@ export function createGuestMachines(
   /** Guests that ended, whose groups of processes cannot be taken away yet. */
   const leaving = new Set<string>();
 
-  /** Cells stay where they are while the guest is this host's. */
+  /** Cells stay where they are while the guest is this host's and nothing else is claimed for it. */
   const placeOf = (spec: GuestSpec, known: readonly PlacedCell[] | null) => {
     if (known && standsAsWished(known, spec)) return known;
     const others = new Map<string, readonly PlacedCell[]>();
@@ -70,7 +70,7 @@ export function createGuestMachines(
   };
 
   return {
-    /** Decides it and holds its place until `done`. `known`: where its cells stood. Throws imageUnusable, hypervisorFailed. */
+    /** Decides it and holds its place until `done`. `known`: where its cells stood. Throws imageUnusable, claimedPlaceGone, hypervisorFailed. */
     plan(spec: GuestSpec, known: readonly PlacedCell[] | null): MachinePlan {
       const cells = placeOf(spec, known);
       const memory = memoryOf(cells);

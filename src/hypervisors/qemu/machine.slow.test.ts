@@ -123,8 +123,14 @@ describe('machines of QEMU as flavors and images ask for them', { skip: requires
     }
   });
 
-  test('inside: two memory cells, a watchdog, four disks; outside: each CPU on its own', async () => {
+  test('inside: two memory cells, a watchdog, four disks; outside: each CPU where it is claimed', async () => {
     const disk = (kind: 'ephemeral' | 'swap', sizeMiB: number) => ({ kind, sizeMiB, format: null, device: null });
+    const last = Math.min(1, cpus().length - 1);
+    // Crosswise, as nobody would choose who was not told.
+    const claimed = (own: number, memoryMiB: number, hostCell: number, cpu: number) => ({
+      ...{ cpus: [own], memoryMiB, hostCell, pageKiB: null, emulator: [] },
+      pins: [{ guest: own, host: cpu }],
+    });
     const guest = {
       ...plain,
       extraSpecs: {
@@ -138,6 +144,7 @@ describe('machines of QEMU as flavors and images ask for them', { skip: requires
         'quota:disk_total_iops_sec': '5000',
       },
       imageProperties: { hw_pointer_model: 'usbtablet' },
+      claimedCells: [claimed(0, 96, 1, last), claimed(1, 64, 0, 0)],
       localDisks: [disk('ephemeral', 16), disk('ephemeral', 24), disk('swap', 8)],
     };
     const text = await looked(guest);
@@ -152,15 +159,15 @@ describe('machines of QEMU as flavors and images ask for them', { skip: requires
     assert.deepEqual(
       known?.cells?.cells.map(({ hostCell, memoryMiB, pins }) => [hostCell, memoryMiB, pins]),
       [
-        [0, 96, [[0, 0]]],
-        [1, 64, [[1, Math.min(1, cpus().length - 1)]]],
+        [1, 96, [[0, last]]],
+        [0, 64, [[1, 0]]],
       ],
     );
     const tasks = execFileSync('ps', ['-L', '-o', 'tid=,comm=', '-p', String(known?.pid)], { encoding: 'utf8' });
     const thread = (cpu: number) => /(\d+)/.exec(tasks.split('\n').find((line) => line.includes(`CPU ${cpu}/`)) ?? '')?.[1] ?? '';
     for (const cpu of [0, 1]) {
       const status: string = readFileSync(`/proc/${known?.pid}/task/${thread(cpu)}/status`, 'utf8');
-      assert.equal(/^Cpus_allowed_list:\s+(\S+)/m.exec(status)?.[1], String(Math.min(cpu, cpus().length - 1)));
+      assert.equal(/^Cpus_allowed_list:\s+(\S+)/m.exec(status)?.[1], String(cpu === 0 ? last : 0));
     }
     await driver.removeDisks(guest.uuid);
   });

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { testGuest } from '../../../test/contracts/driver.ts';
-import type { GuestSpec, ImageRef } from '../driver.ts';
+import { CloudError } from '../../model/errors.ts';
+import type { ClaimedCell, GuestSpec, ImageRef } from '../driver.ts';
 import { type CommandLineParts, commandLine } from './command-line.ts';
 import { cpuLimits, findCpuGroups, groupFiles } from './cpu-group.ts';
 import { cpuTopology } from './cpu-topology.ts';
@@ -15,7 +16,7 @@ import { guestPaths } from './guest-paths.ts';
 import { type HostCellReport, hugePageMount, readHostCells } from './host-cells.ts';
 import { planNetwork } from './network-plan.ts';
 import { pinPlan, tasksetArgs } from './pin-threads.ts';
-import { placeCells, standsAsWished } from './place-cells.ts';
+import { type PlacedCell, placeCells, standsAsWished } from './place-cells.ts';
 import { freshSlots, machineOf } from './slots.ts';
 import { machineWishes } from './test-machines.ts';
 
@@ -139,6 +140,71 @@ describe('machines', () => {
     assert.equal(of(8, { 'hw:cpu_cores': '4' }), '2 4 1');
     assert.equal(of(8, { 'hw:cpu_threads': '2', 'hw:cpu_sockets': '2' }), '2 2 2');
     assert.equal(of(6, { 'hw:cpu_sockets': '4', 'hw:cpu_cores': '3' }), '2 3 1', 'four sockets cannot be');
+  });
+
+  test('cells: a claim tells where they stand, and nothing else will do', () => {
+    const specs = {
+      'hw:numa_nodes': '2',
+      'hw:cpu_policy': 'dedicated',
+      'hw:emulator_threads_policy': 'isolate',
+      'hw:mem_page_size': 'large',
+    };
+    const pins = (...list: [number, number][]) => list.map(([guestCpu, hostCpu]) => ({ guest: guestCpu, host: hostCpu }));
+    const claimed: ClaimedCell[] = [
+      { cpus: [0, 1], memoryMiB: 256, hostCell: 1, pageKiB: 2048, pins: pins([0, 7], [1, 5]), emulator: [4] },
+      { cpus: [2, 3], memoryMiB: 256, hostCell: 0, pageKiB: 2048, pins: pins([2, 3], [3, 0]), emulator: [] },
+    ];
+    const told = (cells: readonly ClaimedCell[], others: Record<string, string> = specs) => guest(others, {}, { claimedCells: cells });
+    const first = placeCells(told(claimed), host, []) ?? [];
+    assert.deepEqual(
+      first.map((one) => [one.hostCell, one.pageKiB, one.pins, one.emulator]),
+      [
+        [
+          1,
+          2048,
+          [
+            [0, 7],
+            [1, 5],
+          ],
+          [4],
+        ],
+        [
+          0,
+          2048,
+          [
+            [2, 3],
+            [3, 0],
+          ],
+          [],
+        ],
+      ],
+    );
+    assert.deepEqual(pinPlan(first, null).emulator, [4]);
+    assert.ok(standsAsWished(first, told(claimed)) && standsAsWished(first, guest(specs)));
+    const elsewhere = placeCells(guest(specs), host, []) ?? [];
+    assert.ok(!standsAsWished(elsewhere, told(claimed)), 'it goes where its claim is');
+    const words = argv(told(claimed), { memory: { cells: first, binds: true, pageFolders: { 2048: '/dev/hugepages' } } });
+    assert.ok(words.some((word) => word.includes('id=cell0,size=256M,host-nodes=1,policy=bind')));
+
+    const [one, two] = claimed as [ClaimedCell, ClaimedCell];
+    const gone = (cells: readonly ClaimedCell[], why: RegExp, on = host, beside: readonly PlacedCell[] = []) =>
+      assert.throws(
+        () => placeCells(told(cells), on, beside),
+        (cause) => cause instanceof CloudError && cause.code === 'guest.claimed_place_gone' && why.test(cause.message),
+      );
+    gone(claimed, /there is no memory cell 1/, [host[0]!]);
+    gone(claimed, /memory cell 1 has no CPUs 5, 7 to give away/, [host[0]!, cell(1, [4, 6, 8])]);
+    gone(claimed, /memory cell 1 has no CPUs 4 to give away/, [host[0]!, cell(1, [5, 6, 7])]);
+    gone(claimed, /CPUs 4, 5, 7 are another guest's/, host, first);
+    gone(claimed, /memory cell 1 has not enough free pages of 2048 KiB/, [host[0]!, cell(1, [4, 5, 6, 7], { mempages: [] })]);
+    gone([one], /it is for 1 memory cells, and the guest has 2/);
+    gone([one, { ...two, memoryMiB: 512 }], /for another memory cell 1 than the guest has/);
+    gone([one, { ...two, pins: [] }], /for another memory cell 1/);
+    // Small pages are what every guest has, whatever they are called.
+    const shared: ClaimedCell = { cpus: [0, 1, 2, 3], memoryMiB: 512, hostCell: 1, pageKiB: 4, pins: [], emulator: [] };
+    const plain = placeCells(told([shared], { 'hw:numa_nodes': '1' }), host, first) ?? [];
+    assert.deepEqual([plain[0]?.hostCell, plain[0]?.pageKiB, plain[0]?.shared], [1, null, [4, 5, 6, 7]]);
+    assert.equal(placeCells(told(claimed, {}), host, []), null, 'who asks for none gets none');
   });
 
   test('cells: each on a cell of its own, pinned CPUs are nobody else’s, and stay where they are', () => {

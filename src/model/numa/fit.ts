@@ -77,7 +77,8 @@ function inOrder(cells: readonly HostCell[], guest: Work, { pack, pciPools, pciR
   return by(order, (cell) => devices.get(cell.id) ?? 0, Boolean(pciRequests?.length));
 }
 
-function* permutations<T>(list: readonly T[], size: number): Generator<readonly T[]> {
+/** Choices of so many of a list, in each order. */
+export function* permutations<T>(list: readonly T[], size: number): Generator<readonly T[]> {
   if (size === 0) return yield [];
   for (const [at, item] of list.entries()) for (const rest of permutations(list.toSpliced(at, 1), size - 1)) yield [item, ...rest];
 }

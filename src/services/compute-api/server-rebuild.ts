@@ -4,10 +4,13 @@ import { quotaLimits } from '../../db/tables/compute/quotas.ts';
 import { findServer } from '../../db/tables/compute/servers.ts';
 import type { ServersTable } from '../../db/tables/compute/tables.ts';
 import type { Call, Reply } from '../../http/call.ts';
-import { rebuildImageUnknown, volumeReimageRefused } from '../../model/errors-acts.ts';
+import { rebuildCellsDiffer, rebuildImageUnknown, volumeReimageRefused } from '../../model/errors-acts.ts';
 import { serverNotFound } from '../../model/errors-compute.ts';
+import { typedProperties } from '../../model/image-properties.ts';
 import { canonicalIp } from '../../model/ip-address.ts';
 import type { RebuildServerInput } from '../../model/jobs.ts';
+import { guestNumaOf } from '../../model/numa/constraints.ts';
+import { sameCells } from '../../model/numa/same-cells.ts';
 import type { Server } from '../../model/server.ts';
 import { volumeBackedCanBeReimaged } from './server-behaviours.ts';
 import { askerOf, dressOf, ownerOf, serverOf } from './server-find.ts';
@@ -36,6 +39,7 @@ export async function rebuildServer(parts: ServerParts, call: Call<Rebuild>): Pr
   const injectedFiles = wishedFiles(wish, limits);
   const key = wish.key_name === undefined || wish.key_name === null ? undefined : await wishedKey(db, seen.userId, wish.key_name);
   const image = await newImageOf(parts, call, seen, wish.imageRef);
+  if (image && !keepsCells(seen, image)) throw rebuildCellsDiffer({});
   const backed = isVolumeBacked(seen);
   const adminPass = wish.adminPass ?? newPassword();
   const set: Set = {
@@ -89,6 +93,18 @@ async function newImageOf(parts: ServerParts, call: Call, server: Server, ref: s
   }
   mustFitFlavor(image, { ...server.flavor, rootGiB: await rootVolumeGiB(parts, server) });
   return image;
+}
+
+/** Whether its memory cells stay what they are: they are claimed of its host, where it is made anew. */
+function keepsCells({ flavor, image: old }: Server, image: ServerImage): boolean {
+  const { vcpus, memoryMiB, extraSpecs } = flavor;
+  const of = (properties: Readonly<Record<string, string>>) =>
+    guestNumaOf({ vcpus, memoryMiB, extraSpecs, imageProperties: typedProperties(properties) });
+  try {
+    return sameCells(of(old?.properties ?? {}), of(image.properties));
+  } catch {
+    return false; // nobody can read what it asks for
+  }
 }
 
 const rootVolumeGiB = async (parts: ServerParts, { uuid }: Server): Promise<number> =>

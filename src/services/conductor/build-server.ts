@@ -12,6 +12,7 @@ import { CloudError, rebuildError, type WireError } from '../../model/errors.ts'
 import { groupNotFound, hostDown, noValidHost, triesExhausted } from '../../model/errors-conductor.ts';
 import { amountsOf } from '../../model/resources.ts';
 import type { Server } from '../../model/server.ts';
+import { claimedCells } from './claimed-cells.ts';
 import { buildCommand, ownDisks } from './guests.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
@@ -248,10 +249,10 @@ async function leaveHost(run: BuildRun, state: { vmState: string; taskState: str
 async function tell(run: BuildRun): Promise<void> {
   const { parts, server, job } = run;
   if (server.host === null) return;
-  const disks = await guestDisksOf(parts.db.read, server);
+  const command = buildCommand(job, server, await claimedCells(run), await guestDisksOf(parts.db.read, server));
   // A lost command is sent again when the job is looked at next: nothing depends on this one.
   await parts.bus
-    .tell(computeAgentContract, 'buildServer', buildCommand(job, server, disks), { host: server.host })
+    .tell(computeAgentContract, 'buildServer', command, { host: server.host })
     .catch((cause) => parts.log.warn({ err: cause, server: server.uuid }, 'a build command could not be sent yet'));
 }
 

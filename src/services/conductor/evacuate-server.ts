@@ -3,6 +3,7 @@ import { leaveOldPlace, reservePlace, switchHost, unreservePlace } from '../../d
 import { setServer } from '../../db/tables/compute/placing.ts';
 import { amountsOf } from '../../model/resources.ts';
 import { powerStates } from '../../model/server.ts';
+import { claimedCells } from './claimed-cells.ts';
 import { askDeed, askedKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
@@ -129,7 +130,7 @@ const make: Step<'evacuate-server'> = {
       step: 'make',
       deed: 'arrive',
       args: {
-        ...arriving(server, server.flavor, bound, await disksThere(run), job.input.adminPass),
+        ...arriving(server, server.flavor, bound, await claimedCells(run), await disksThere(run), job.input.adminPass),
         disks: 'fresh',
         offer: null,
         imageId: null,

@@ -2,6 +2,7 @@ import type { BuildCommand } from '../../bus/contracts/compute-agent.ts';
 import type { GuestVolume, LocalDisk } from '../../hypervisors/driver.ts';
 import type { BuildServerInput, Job } from '../../model/jobs.ts';
 import { guestName, type ImageSnapshot, type Server } from '../../model/server.ts';
+import type { ClaimedCells } from './claimed-cells.ts';
 
 /** A guest's disks beside its root. `local` null: as its flavor says. */
 export interface GuestDisks {
@@ -14,13 +15,13 @@ const NO_DISKS: GuestDisks = { volumes: [], local: null };
 export type Making = Pick<Job, 'uuid' | 'deadline'> & { readonly input: Pick<BuildServerInput, 'adminPass' | 'injectedFiles'> };
 
 /** The command that builds a server on the host it was placed on: all an agent needs, in plain data. */
-export function buildCommand(job: Making, server: Server, disks: GuestDisks = NO_DISKS): BuildCommand {
+export function buildCommand(job: Making, server: Server, cells: ClaimedCells, disks: GuestDisks = NO_DISKS): BuildCommand {
   return {
     jobUuid: job.uuid,
     uuid: server.uuid,
     epoch: server.epoch,
     deadline: job.deadline,
-    guest: guestOf(server, disks),
+    guest: guestOf(server, cells, disks),
     ...instanceOf(server, job.input),
   };
 }
@@ -62,8 +63,8 @@ export function instanceOf(
 export const ownDisks = ({ flavor, imageId }: Pick<Server, 'flavor' | 'imageId'>): Server['flavor'] =>
   imageId === null ? { ...flavor, rootGiB: 0 } : flavor;
 
-/** The guest a server is to be, under its present epoch. */
-export function guestOf(server: Server, { volumes, local }: GuestDisks = NO_DISKS): BuildCommand['guest'] {
+/** The guest a server is to be, under its present epoch, on the `cells` that are claimed for it. */
+export function guestOf(server: Server, claimedCells: ClaimedCells, { volumes, local }: GuestDisks = NO_DISKS): BuildCommand['guest'] {
   const { image } = server;
   const flavor = ownDisks(server);
   return {
@@ -79,6 +80,7 @@ export function guestOf(server: Server, { volumes, local }: GuestDisks = NO_DISK
     ephemeralGiB: flavor.ephemeralGiB,
     swapMiB: flavor.swapMiB,
     localDisks: local?.map((disk) => ({ ...disk })) ?? null,
+    claimedCells,
     image: server.imageId === null ? null : image && imageRef(image),
     kernelCommandLine: image?.properties.os_command_line ?? null,
     imageProperties: image?.properties ?? {},

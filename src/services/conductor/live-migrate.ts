@@ -7,6 +7,7 @@ import { faultText, setServer } from '../../db/tables/compute/placing.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { migrationAborted } from '../../model/errors-moves.ts';
 import { amountsOf } from '../../model/resources.ts';
+import { claimedCells } from './claimed-cells.ts';
 import { type AskedNote, askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
@@ -144,7 +145,7 @@ const prepare: Step<'live-migrate'> = {
     const said = await askDeed(run, {
       step: 'prepare',
       deed: 'prepareIncoming',
-      args: arriving(server, server.flavor, server.networkInfo, await disksThere(run)),
+      args: arriving(server, server.flavor, server.networkInfo, await claimedCells(run), await disksThere(run)),
       host: dest.host,
       epoch: epoch + 1,
       event: 'compute_pre_live_migration',

@@ -3,6 +3,7 @@ import { giveBackExcess, reservePlace, switchHost, unreservePlace } from '../../
 import { faultText, setServer } from '../../db/tables/compute/placing.ts';
 import { amountsOf } from '../../model/resources.ts';
 import { powerStates } from '../../model/server.ts';
+import { claimedCells } from './claimed-cells.ts';
 import { askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
@@ -127,15 +128,16 @@ const leave: Step<'move-server'> = {
   },
   /** On again where it was, under an epoch of its own: what the other host may still have of it is older then. */
   async undo(run) {
-    const { parts, server } = run;
+    const { job, parts, server } = run;
     const { epoch } = notesOf(run);
     if (run.progress.notes[askedKey('leave')] === undefined || epoch === undefined || server.host === null) return undefined;
     const [host, node] = [server.host, server.node ?? ''];
+    const cells = await claimedCells(run, { holder: job.input.migrationUuid });
     const back = await askIfPossible(run, {
       step: 'come-back',
       deed: 'arrive',
       args: {
-        ...arriving(server, server.flavor, server.networkInfo, await guestDisksOf(parts.db.read, server)),
+        ...arriving(server, server.flavor, server.networkInfo, cells, await guestDisksOf(parts.db.read, server)),
         disks: 'here',
         offer: null,
         imageId: null,
@@ -180,7 +182,7 @@ const arrive: Step<'move-server'> = {
       step: 'arrive',
       deed: 'arrive',
       args: {
-        ...arriving(server, flavorOf(run), bound, await disksThere(run)),
+        ...arriving(server, flavorOf(run), bound, await claimedCells(run, { flavor: flavorOf(run) }), await disksThere(run)),
         disks: same ? 'here' : 'offered',
         offer: same ? null : ((left?.result.offer as Record<string, unknown> | undefined) ?? {}), // the agent checked it
         imageId: null,

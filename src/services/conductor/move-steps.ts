@@ -7,6 +7,7 @@ import type { Micros } from '../../lib/clock.ts';
 import { CloudError } from '../../model/errors.ts';
 import type { Job, JobKind } from '../../model/jobs.ts';
 import type { Flavor, NetworkInfo, Server } from '../../model/server.ts';
+import type { ClaimedCells } from './claimed-cells.ts';
 import { type AskedNote, askDeed, askedKey, type DeedAsk, type DeedSaid, saidKey } from './deed-step.ts';
 import { type GuestDisks, guestOf, instanceOf } from './guests.ts';
 import { leaves, type Run } from './run-job.ts';
@@ -39,17 +40,18 @@ export async function migrationOf(db: Query, uuid: string): Promise<ServerMigrat
 export const hostIpOf = async (tx: Query, host: string): Promise<string | null> =>
   (await tx.selectFrom('hypervisors').select('host_ip').where('host', '=', host).executeTakeFirst())?.host_ip ?? null;
 
-/** A guest as another host shall have it. */
+/** A guest as another host shall have it, on the `cells` that are claimed for it there. */
 export function arriving(
   server: Server,
   flavor: Flavor,
   ports: readonly NetworkInfo[],
+  cells: ClaimedCells,
   disks: GuestDisks,
   adminPass: string | null = null,
 ): DeedArgs<'prepareIncoming'> {
   const moved = { ...server, flavor };
   return {
-    guest: guestOf(moved, disks),
+    guest: guestOf(moved, cells, disks),
     ...instanceOf(moved, { adminPass, injectedFiles: [] }),
     ports: ports.map((port) => ({
       ...port,

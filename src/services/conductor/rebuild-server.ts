@@ -5,6 +5,7 @@ import { CloudError, rebuildError } from '../../model/errors.ts';
 import { noValidHost } from '../../model/errors-conductor.ts';
 import { powerStates } from '../../model/server.ts';
 import { asked } from './build-server.ts';
+import { claimedCells } from './claimed-cells.ts';
 import { askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { buildCommand } from './guests.ts';
 import { closeAction } from './outcome.ts';
@@ -91,7 +92,7 @@ const rebuild: Step<'rebuild-server'> = {
   name: REBUILD,
   async do(run) {
     const disks = await guestDisksOf(run.parts.db.read, run.server);
-    const { guest, networks, configDrive, instance } = buildCommand(run.job, run.server, disks);
+    const { guest, networks, configDrive, instance } = buildCommand(run.job, run.server, await claimedCells(run), disks);
     const said = await askDeed(run, {
       step: REBUILD,
       deed: 'rebuild',

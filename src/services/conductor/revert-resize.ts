@@ -1,6 +1,7 @@
 import { FINISHED, setMigration } from '../../db/tables/compute/migrations.ts';
 import { giveBackExcess, switchHost, unreservePlace } from '../../db/tables/compute/moving.ts';
 import { powerStates } from '../../model/server.ts';
+import { claimedCells } from './claimed-cells.ts';
 import { askDeed, askedKey } from './deed-step.ts';
 import { arriving, askIfPossible, bindBack, bindPorts, migrationOf, notesOf, orderTidying } from './move-steps.ts';
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
@@ -73,7 +74,7 @@ const leave: Step<'revert-resize'> = {
       step: 'come-back',
       deed: 'arrive',
       args: {
-        ...arriving(server, server.flavor, server.networkInfo, await guestDisksOf(parts.db.read, server)),
+        ...arriving(server, server.flavor, server.networkInfo, await claimedCells(run), await guestDisksOf(parts.db.read, server)),
         disks: 'here',
         offer: null,
         imageId: null,
@@ -111,15 +112,16 @@ const volumes = takeVolumes<'revert-resize'>(async (run) => ({
 const back: Step<'revert-resize'> = {
   name: 'back',
   async do(run: RevertRun) {
-    const { parts, server } = run;
+    const { job, parts, server } = run;
     const { epoch, ports: bound = server.networkInfo } = notesOf(run);
-    const { sourceHost, oldFlavor, oldVmState } = await migrationOf(parts.db.read, run.job.input.migrationUuid);
+    const { sourceHost, oldFlavor, oldVmState } = await migrationOf(parts.db.read, job.input.migrationUuid);
     if (sourceHost === null || !oldFlavor || epoch === undefined) throw new Error('a resize that came from nowhere');
+    const cells = await claimedCells(run, { flavor: oldFlavor, holder: job.input.migrationUuid });
     const said = await askDeed(run, {
       step: 'back',
       deed: 'arrive',
       args: {
-        ...arriving(server, oldFlavor, bound, await disksThere(run)),
+        ...arriving(server, oldFlavor, bound, cells, await disksThere(run)),
         disks: 'here',
         offer: null,
         imageId: null,

@@ -3,6 +3,7 @@ import { findShelf, takeOffShelf } from '../../db/tables/compute/shelves.ts';
 import { CloudError } from '../../model/errors.ts';
 import { amountsOf } from '../../model/resources.ts';
 import { powerStates } from '../../model/server.ts';
+import { claimedCells } from './claimed-cells.ts';
 import { askDeed, askedKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
@@ -131,7 +132,7 @@ const make: Step<'unshelve-server'> = {
       step: 'make',
       deed: 'arrive',
       args: {
-        ...arriving(server, server.flavor, bound, await disksThere(run)),
+        ...arriving(server, server.flavor, bound, await claimedCells(run), await disksThere(run)),
         disks: 'fresh',
         offer: null,
         imageId: shelf?.imageId ?? null,

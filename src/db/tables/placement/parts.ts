@@ -76,6 +76,12 @@ export async function handParts(tx: Query, from: string, to: string): Promise<vo
   await tx.updateTable('part_claims').set({ consumer_uuid: to }).where('consumer_uuid', '=', from).execute();
 }
 
+/** What one consumer holds; null: nothing. */
+export async function partsHeldBy(db: Query, consumer: string): Promise<PartsHeld | null> {
+  const row = await db.selectFrom('part_claims').select('held').where('consumer_uuid', '=', consumer).executeTakeFirst();
+  return row ? readParts(row.held) : null;
+}
+
 const PART = 500;
 /** Versions of all hosts of which anything was ever claimed, by provider. */
 export async function partVersions(db: Query): Promise<Map<string, number>> {

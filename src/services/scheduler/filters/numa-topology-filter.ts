@@ -1,4 +1,5 @@
 import { fitNuma, workOn } from '../../../model/numa/fit.ts';
+import { standingFit } from '../../../model/numa/stand.ts';
 import { hasThreads } from '../../../model/numa/topology.ts';
 import { type Filter, no, ok } from '../filter.ts';
 import { known } from '../host-view.ts';
@@ -18,16 +19,11 @@ export const NUMATopologyFilter: Filter = {
     if (!topology) return no('it does not tell its memory cells, and the server asks for some');
     const limits = { cpuRatio: known(host.cpuRatio), ramRatio: known(host.ramRatio) };
     const work = workOn(numa);
-    const candidates = host.candidates.filter(({ mappings }) =>
-      fitNuma(topology, work, {
-        limits,
-        network: wish.network,
-        pciRequests: wish.pciRequests,
-        pciPools: host.pciPools,
-        mappings,
-        pack: options.packNumaCells,
-      }),
-    );
+    const { network, pciRequests } = wish;
+    const candidates = host.candidates.filter(({ mappings }) => {
+      const fit = { limits, network, pciRequests, pciPools: host.pciPools, mappings, pack: options.packNumaCells };
+      return standingFit(topology, numa, fitNuma(topology, work, fit), fit); // a claim would refuse what cannot stand
+    });
     if (candidates.length === 0) return { ...no('the memory cells the server asks for fit nowhere'), candidates };
     return { ok: true, limits: { numa_topology: limits }, candidates };
   },
