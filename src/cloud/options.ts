@@ -134,6 +134,14 @@ export const options = {
     min: 0,
     help: 'Seconds for which a deleted server can be restored; 0: a delete is for good at once.',
   }),
+  shutdownTimeout: option({
+    section: 'DEFAULT',
+    name: 'shutdown_timeout',
+    kind: 'integer',
+    default: 60,
+    min: 0,
+    help: 'Seconds a guest has for its own shutdown before it is turned off. Read by the conductor.',
+  }),
   resizeToSameHost: option({
     section: 'DEFAULT',
     name: 'allow_resize_to_same_host',

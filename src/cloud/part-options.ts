@@ -28,6 +28,7 @@ export const conductorOptions = (
     memoryMiB: settings.reservedHostMemory,
     diskGiB: Math.ceil(settings.reservedHostDisk / 1024),
   },
+  shutdownGraceMs: settings.shutdownTimeout * 1000,
   reclaimSeconds: settings.reclaimInterval,
   resizeConfirmSeconds: settings.resizeConfirmWindow,
   shelvedOffloadSeconds: settings.shelvedOffloadTime,

@@ -15,7 +15,7 @@ const ASK_MS = 90_000;
 /** Pause of a client that found nobody. */
 const AWAY_MS = 300;
 
-/** Asks the cloud as one user and takes any answer, also none. `path` begins with the service: /v2.1/servers, /volume/v3/volumes. */
+/** Asks the cloud as one user and takes any answer, also none. `path` begins with the service: /v2.1/servers, /volume/v3/volumes; bytes are sent as they are. */
 export async function askerFor(base: string, dataDir: string, user: 'admin' | 'demo', wrong: (what: string) => void): Promise<Asker> {
   const { token } = await loginAs(base, dataDir, user);
   return {
@@ -27,10 +27,10 @@ export async function askerFor(base: string, dataDir: string, user: 'admin' | 'd
           headers: {
             'x-auth-token': token,
             'openstack-api-version': 'compute 2.94, volume 3.70',
-            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...(body === undefined ? {} : { 'content-type': body instanceof Uint8Array ? 'application/octet-stream' : 'application/json' }),
             ...headers,
           },
-          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          ...(body === undefined ? {} : { body: body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body) }),
           signal: AbortSignal.timeout(ASK_MS),
         });
         const text = await answer.text();

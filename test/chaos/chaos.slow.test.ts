@@ -15,6 +15,7 @@ test('two minutes of chaos: parts die again and again under many clients, and no
     minutes: 2,
     clients: 6,
     hosts: 3,
+    guests: 0,
     engine: 'sqlite',
     outside: false,
     strikesPerMinute: 30,

@@ -9,9 +9,9 @@ import { waitFor } from '../house/running.ts';
 import { startRabbitmq } from '../servers/rabbitmq.ts';
 import { askerFor } from './asker.ts';
 import { hostFiles } from './host-files.ts';
+import { endEmulators, offerTinyGuest, realHost } from './real-host.ts';
 import { auditAll, leftovers, patiently, unrest, wipe } from './settle.ts';
 
-const HOSTS = ['host-1', 'host-2', 'host-3'];
 const children = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL');
@@ -24,8 +24,10 @@ interface Part {
   dead(): boolean;
 }
 
-/** A cloud whose conductor and agents can be told to die at a named point, and are followed by others at once. */
-export async function openCrashHouse() {
+/** A cloud whose conductor and agents can be told to die at a named point, and are followed by others at once. `guests`: one host of real guests instead
+ *  of three fake ones. */
+export async function openCrashHouse({ guests = false } = {}) {
+  const hosts = guests ? ['host-1'] : ['host-1', 'host-2', 'host-3'];
   const wrong: string[] = [];
   const broker = await startRabbitmq();
   const house = await openPartsHouse({
@@ -33,7 +35,10 @@ export async function openCrashHouse() {
     databaseUrl: 'sqlite:///cloud.db',
     brokerUrl: broker.url,
     config: {
-      DEFAULT: ['report_interval = 1', 'sync_power_state_interval = 2', 'allow_resize_to_same_host = false', 'shelved_offload_time = 0'],
+      DEFAULT: [
+        ...['report_interval = 1', 'sync_power_state_interval = 2', 'shelved_offload_time = 0'],
+        ...(guests ? ['allow_resize_to_same_host = true', 'shutdown_timeout = 4'] : ['allow_resize_to_same_host = false']),
+      ],
       quota: ['instances = -1', 'cores = -1', 'ram = -1'],
     },
   });
@@ -66,7 +71,7 @@ export async function openCrashHouse() {
     next = load();
     mkdirSync(house.dataDir(name), { recursive: true });
     const own = join(house.dir, `${name}.conf`);
-    writeFileSync(own, `${whole}\n[DEFAULT]\nhost = ${name}\n`);
+    writeFileSync(own, `${whole}\n[DEFAULT]\nhost = ${name}\n${guests && part === 'agent' ? 'compute_driver = qemu\n' : ''}`);
     running.set(name, one);
     one.child.stdin?.write(`go ${JSON.stringify({ part, config: own, dataDir: house.dataDir(name) })}\n`);
     await waitFor(
@@ -79,7 +84,7 @@ export async function openCrashHouse() {
   };
   const partOf = (name: string): PartName => (name.startsWith('host') ? 'agent' : 'conductor');
   await Promise.all([house.start('api'), house.start('scheduler'), go('conductor', 'conductor')]);
-  for (const host of HOSTS) await go(host, 'agent');
+  for (const host of hosts) await go(host, 'agent');
   const db: Database = await openDatabase({ url: `sqlite:///${databasePath}` });
   const [demo, admin] = await Promise.all([
     askerFor(house.base, house.dataDir('api'), 'demo', (what) => wrong.push(what)),
@@ -91,13 +96,17 @@ export async function openCrashHouse() {
   const images: { id: string }[] = (await demo.ask('GET', '/image/v2/images')).body.images;
   const networks: { id: string; 'router:external': boolean }[] = (await demo.ask('GET', '/network/v2.0/networks')).body.networks;
 
-  const looked = { db, hosts: HOSTS, house, ...hostFiles((host) => house.dataDir(host)) };
+  const real = guests ? realHost(house.dataDir('host-1')) : undefined;
+  const files = hostFiles((host) => house.dataDir(host));
+  const guestsOf = (host: string) => real?.guests() ?? files.guestsOf(host);
+  const looked = { db, hosts, house, guestsOf, journalOf: files.journalOf, real };
   const crash = {
     db,
     demo,
     admin,
     wrong,
-    image: images[0]?.id ?? '',
+    real,
+    image: guests ? await offerTinyGuest(admin, house.dir) : (images[0]?.id ?? ''),
     network: networks.find((one) => !one['router:external'])?.id ?? '',
     /** From now on the first part that comes there dies. */
     arm(point: string) {
@@ -138,6 +147,8 @@ export async function openCrashHouse() {
       died.push(...(await crash.back()));
       return died;
     },
+    /** Servers whose guests shall be on. */
+    running: () => db.read.selectFrom('servers').select('uuid').where('deleted', '=', 0).where('vm_state', '=', 'active').execute(),
     audit: (ms = 15_000) => patiently(() => auditAll(looked), ms, 50),
     async wipe(): Promise<string[]> {
       const left = await wipe(looked, demo, admin, { images: new Set(images.map((one) => one.id)), volumes: new Set() });
@@ -147,6 +158,13 @@ export async function openCrashHouse() {
       await db.close();
       next.child.kill('SIGKILL');
       for (const part of running.values()) part.child.kill('SIGKILL');
+      await waitFor(
+        () => [...running.values()].every((part) => part.dead()),
+        10_000,
+        () => 'a part does not die',
+        5,
+      );
+      if (real) endEmulators(real);
       await house.remove();
       await broker.stop();
     },

@@ -35,7 +35,8 @@ const stateOf = async (house: CrashHouse, id: string) =>
     .select(['vm_state', 'task_state', 'fault', 'host', 'deleted'])
     .where('uuid', '=', id)
     .executeTakeFirstOrThrow();
-async function becomes(house: CrashHouse, id: string, state: string): Promise<void> {
+/** Waits until a server is in a state, without a task. */
+export async function becomes(house: CrashHouse, id: string, state: string): Promise<void> {
   let last = '';
   await waitFor(
     async () => {

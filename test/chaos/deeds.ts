@@ -7,7 +7,12 @@ export interface Ground {
   readonly admin: Asker;
   readonly image: string;
   readonly network: string;
+  /** That may be named as targets. */
   readonly hosts: readonly string[];
+  /** Where servers are asked for; undefined: wherever. */
+  readonly zone: string | undefined;
+  /** Flavors to choose from, where real guests stand; undefined: any. */
+  readonly flavors: readonly string[] | undefined;
   readonly servers: (string | undefined)[];
   readonly volumes: (string | undefined)[];
   readonly groups: (string | undefined)[];
@@ -53,13 +58,14 @@ function troubles(chance: Chance): Record<string, string> {
 export const create: Deed = async ({ ground, chance, at }) => {
   const dice = chance.next();
   const group = ground.groups[chance.below(ground.groups.length)];
-  const count = chance.next() < 0.12 ? 2 + chance.below(2) : 1;
+  const count = chance.next() < 0.12 && !ground.flavors ? 2 + chance.below(2) : 1;
   const fromVolume = dice < 0.25;
   const blank = dice > 0.85;
   const wish = {
     name: `s${at}`,
-    flavorRef: chance.pick(['1', '6', '6', '6', '2']),
+    flavorRef: chance.pick(ground.flavors ?? ['1', '6', '6', '6', '2']),
     metadata: troubles(chance),
+    ...(ground.zone ? { availability_zone: ground.zone } : {}),
     networks: chance.next() < 0.1 ? 'none' : chance.next() < 0.3 ? [{ uuid: ground.network }] : 'auto',
     ...(fromVolume
       ? {
@@ -137,7 +143,7 @@ const endLive: Deed = async ({ ground, chance, id }) => {
   if (force) await ground.admin.ask('POST', `${server(id)}/migrations/${one}/action`, { force_complete: null });
   else await ground.admin.ask('DELETE', `${server(id)}/migrations/${one}`);
 };
-const resize = act(({ chance }) => ({ resize: { flavorRef: chance.pick(['1', '6', '3', '2']) } }));
+const resize = act(({ ground, chance }) => ({ resize: { flavorRef: chance.pick(ground.flavors ?? ['1', '6', '3', '2']) } }));
 const backup = act(({ chance }) => ({ createBackup: { name: 'b', backup_type: 'daily', rotation: 1 + chance.below(2) } }));
 const metadata: Deed = ({ ground, chance, id }) =>
   ground.demo.ask('POST', `${server(id)}/metadata`, { metadata: { word: String(chance.below(9)) } });

@@ -1,4 +1,4 @@
-// npm run chaos -- --seed N --minutes M [--clients N --hosts N --strikes PER_MINUTE --engine sqlite|mariadb|postgres --outside --keep --quiet]:
+// npm run chaos -- --seed N --minutes M [--clients N --hosts N --guests N --strikes PER_MINUTE --engine sqlite|mariadb|postgres --outside --keep --quiet]:
 // many clients ask for everything while parts of the cloud are killed. Prints `audit ok`, or what does not agree, and exits with 1.
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -11,6 +11,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '2' },
     clients: { type: 'string', default: '8' },
     hosts: { type: 'string', default: '4' },
+    guests: { type: 'string', default: '0' },
     engine: { type: 'string', default: 'sqlite' },
     outside: { type: 'boolean', default: false },
     strikes: { type: 'string', default: '30' },
@@ -25,6 +26,7 @@ const result = await runChaos({
   minutes: Number(values.minutes),
   clients: Number(values.clients),
   hosts: Number(values.hosts),
+  guests: Number(values.guests),
   engine,
   outside: values.outside,
   strikesPerMinute: Number(values.strikes),
@@ -32,8 +34,10 @@ const result = await runChaos({
   keep: values.keep,
 });
 if (!values.quiet) for (const one of unfit) console.error(`# refused: ${one}`);
-const { wrong, kills, asked, answered, servers } = result;
-console.log(JSON.stringify({ seed: Number(values.seed), engine, strikes: kills, requests: asked, answered, servers, load: loadavg()[0] }));
+const { wrong, kills, asked, answered, servers, guests } = result;
+console.log(
+  JSON.stringify({ seed: Number(values.seed), engine, strikes: kills, requests: asked, answered, servers, guests, load: loadavg()[0] }),
+);
 for (const line of wrong) console.log(line);
 console.log(wrong.length === 0 ? 'audit ok' : `${wrong.length} differences`);
 process.exit(wrong.length === 0 ? 0 : 1);

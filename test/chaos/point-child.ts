@@ -14,6 +14,7 @@ const pass = (point: string) => {
 };
 /** Looking changes nothing, and nobody could tell where it died. */
 const LOOKS = ['guests', 'guest', 'inventory', 'start', 'close', 'onEvent', 'consoleOutput', 'console', 'diagnostics'];
+const DURING_MS = 60;
 const watched = (driver: Driver): Driver =>
   new Proxy(driver, {
     get(target, name, receiver) {
@@ -21,7 +22,9 @@ const watched = (driver: Driver): Driver =>
       if (typeof value !== 'function' || typeof name !== 'string' || LOOKS.includes(name)) return value;
       return async (...words: unknown[]) => {
         pass(`agent.${name}.before`);
-        const outcome: unknown = await value.apply(target, words);
+        // While it is at it; what is done sooner passes.
+        const during = armed === `agent.${name}.during` ? setTimeout(() => process.kill(process.pid, 'SIGKILL'), DURING_MS) : undefined;
+        const outcome: unknown = await Promise.resolve(value.apply(target, words)).finally(() => clearTimeout(during));
         pass(`agent.${name}.after`);
         return outcome;
       };

@@ -1,8 +1,9 @@
-import { askerFor } from './asker.ts';
+import { type Asker, askerFor } from './asker.ts';
 import { chance } from './chance.ts';
-import { type ChaosCloud, openChaosCloud } from './cloud.ts';
+import { type ChaosCloud, openChaosCloud, REAL } from './cloud.ts';
 import { endMigrations } from './crash-stories.ts';
 import { type Ground, nextDeed } from './deeds.ts';
+import { offerTinyGuest } from './real-host.ts';
 import { auditAll, leftovers, patiently, unrest, wipe } from './settle.ts';
 import { planStrikes, type Strike } from './strikes.ts';
 
@@ -11,6 +12,8 @@ export interface ChaosOptions {
   readonly minutes: number;
   readonly clients: number;
   readonly hosts: number;
+  /** Real guests at most, on a host of their own. */
+  readonly guests: number;
   readonly engine: 'sqlite' | 'mariadb' | 'postgres';
   readonly outside: boolean;
   readonly strikesPerMinute: number;
@@ -25,6 +28,8 @@ export interface ChaosResult {
   readonly asked: number;
   readonly answered: Readonly<Record<string, number>>;
   readonly servers: number;
+  /** What was asked of real guests and accepted, how often; emulators ended from outside. */
+  readonly guests: Readonly<Record<string, number>>;
 }
 
 const SETTLE_MS = 240_000;
@@ -35,7 +40,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { say } = options;
   const root = chance(`chaos ${options.seed}`);
   const softDelete = root.fork('settings').next() < 0.3;
-  const cloud = await openChaosCloud({ engine: options.engine, hosts: options.hosts, outside: options.outside, softDelete });
+  const cloud = await openChaosCloud({
+    engine: options.engine,
+    hosts: options.hosts,
+    guests: options.guests,
+    outside: options.outside,
+    softDelete,
+  });
   const wrong: string[] = [];
   let result: ChaosResult | undefined;
   try {
@@ -82,24 +93,27 @@ async function run(cloud: ChaosCloud, options: ChaosOptions, root: ReturnType<ty
     admin: counted(admin),
     image: images[0]?.id ?? '',
     network: networks.find((one) => !one['router:external'])?.id ?? '',
-    hosts,
+    hosts: hosts.filter((host) => host !== REAL),
+    zone: options.guests > 0 ? 'nova' : undefined,
+    flavors: undefined,
     servers: Array<undefined>(20).fill(undefined),
     volumes: Array<undefined>(10).fill(undefined),
     groups: Array<undefined>(4).fill(undefined),
     freed: new Set(),
   };
+  const real = options.guests > 0 ? await realGround(cloud, ground, admin, options.guests) : undefined;
   const seeded = new Set(images.map((one) => one.id));
   const began = performance.now();
   const since = () => performance.now() - began;
   const endMs = options.minutes * 60_000;
   const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-  const client = async (name: string) => {
+  const client = async (name: string, on: Ground, lazyMs: number) => {
     const own = root.fork(name);
     for (let turn = 0; since() < endMs; turn++) {
       const mine = own.fork(String(turn));
-      const pause = mine.next() ** 2 * 600;
-      await nextDeed(ground, mine);
+      const pause = mine.next() ** 2 * lazyMs;
+      await nextDeed(on, mine);
       await sleep(pause);
     }
   };
@@ -116,23 +130,27 @@ async function run(cloud: ChaosCloud, options: ChaosOptions, root: ReturnType<ty
       return;
     }
     await cloud.end(victim, how === 'end' ? 'end' : 'kill');
-    if (how === 'evacuate') await evacuate(victim, awayMs);
-    else await sleep(awayMs);
+    const service = how === 'evacuate' ? await evacuate(victim) : undefined;
+    await sleep(awayMs);
     await cloud.start(victim);
+    // Only a host that is back has put away what was evacuated, and may be a host again.
+    if (service) await restore(service);
   };
-  const evacuate = async (host: string, awayMs: number) => {
+  /** Answers the service that is down now. */
+  const evacuate = async (host: string): Promise<string | undefined> => {
     const found = await admin.ask('GET', `/v2.1/os-services?binary=nova-compute&host=${host}`);
-    const service = found.body.services?.[0]?.id;
-    if (!service) return;
+    const service: string | undefined = found.body.services?.[0]?.id;
+    if (!service) return undefined;
     await admin.ask('PUT', `/v2.1/os-services/${service}`, { forced_down: true });
     const rows = await db.read.selectFrom('servers').select('uuid').where('host', '=', host).where('deleted', '=', 0).execute();
     await Promise.all(rows.map((row) => ground.admin.ask('POST', `/v2.1/servers/${row.uuid}/action`, { evacuate: {} })));
-    await sleep(awayMs);
-    await patiently(
+    return service;
+  };
+  const restore = (service: string) =>
+    patiently(
       async () => ((await admin.ask('PUT', `/v2.1/os-services/${service}`, { forced_down: false })).status === 200 ? [] : ['forced down']),
       60_000,
     );
-  };
   const striker = async () => {
     for (const one of planStrikes(root.fork('strikes'), cloud.victims, { endMs, perMinute: options.strikesPerMinute })) {
       await sleep(Math.max(0, one.at - since()));
@@ -144,7 +162,10 @@ async function run(cloud: ChaosCloud, options: ChaosOptions, root: ReturnType<ty
     }
     await Promise.all(busy.values());
   };
-  await Promise.all([striker(), ...Array.from({ length: options.clients }, (_none, at) => client(`client ${at}`))]);
+  const clients = Array.from({ length: options.clients }, (_none, at) => client(`client ${at}`, ground, 600));
+  // Real guests take seconds for what others do at once.
+  const guestClients = real ? Array.from({ length: 2 }, (_none, at) => client(`guest client ${at}`, real, 5000)) : [];
+  await Promise.all([striker(), ...clients, ...guestClients]);
 
   say(`${(since() / 1000).toFixed(1)} s: all parts are back, ${asked} requests, ${kills} strikes; waiting for rest`);
   for (const name of cloud.victims.map((one) => one.name)) if (!cloud.isUp(name)) tell(`${name} is not there any more`);
@@ -156,13 +177,40 @@ async function run(cloud: ChaosCloud, options: ChaosOptions, root: ReturnType<ty
     for (const line of lines) say(line);
     wrong.push(...lines);
   };
+  const actions = await db.read
+    .selectFrom('server_actions')
+    .innerJoin('servers', 'servers.uuid', 'server_actions.server_uuid')
+    .select(['action', (eb) => eb.fn.countAll<number>().as('n')])
+    .where('servers.availability_zone', '=', ZONE)
+    .groupBy('action')
+    .execute();
+  const guests = Object.fromEntries([...actions.map((row) => [row.action, Number(row.n)] as const), ['killed', cloud.emulatorsEnded()]]);
   found((await patiently(() => unrest(cloud), SETTLE_MS)).map((what) => `no rest: ${what}`));
   say(`${(since() / 1000).toFixed(1)} s: at rest`);
   await endMigrations(db, admin);
   found(await patiently(() => auditAll(cloud), 30_000));
   say(`${(since() / 1000).toFixed(1)} s: held against each other; deleting all`);
-  found(await wipe(cloud, demo, admin, { images: seeded, volumes: ground.freed }));
+  found(await wipe(cloud, demo, admin, { images: seeded, volumes: new Set([...ground.freed, ...(real?.freed ?? [])]) }));
   found((await patiently(() => leftovers(cloud), 30_000)).map((what) => `after deleting all: ${what}`));
   wrong.push(...(await cloud.stop()));
-  return { wrong, kills, asked, answered: answers, servers: Number(servers) };
+  return { wrong, kills, asked, answered: answers, servers: Number(servers), guests: options.guests > 0 ? guests : {} };
+}
+
+const ZONE = 'real';
+/** Where clients ask for real guests: a zone of one host, which no fake guest comes to. */
+async function realGround(cloud: ChaosCloud, ground: Ground, admin: Asker, guests: number): Promise<Ground> {
+  const { body } = await admin.ask('POST', '/v2.1/os-aggregates', { aggregate: { name: ZONE, availability_zone: ZONE } });
+  const added = await admin.ask('POST', `/v2.1/os-aggregates/${body.aggregate?.id}/action`, { add_host: { host: REAL } });
+  if (added.status !== 200) throw new Error(`the zone of real guests is not made: ${added.status} ${added.text}`);
+  return {
+    ...ground,
+    image: await offerTinyGuest(admin, cloud.house.dir),
+    hosts: [REAL],
+    zone: ZONE,
+    flavors: ['6', '6', '1'],
+    servers: Array<undefined>(guests).fill(undefined),
+    volumes: Array<undefined>(2).fill(undefined),
+    groups: [undefined],
+    freed: new Set(),
+  };
 }

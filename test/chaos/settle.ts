@@ -4,7 +4,9 @@ import type { Asker } from './asker.ts';
 import type { ChaosCloud } from './cloud.ts';
 
 /** What of a cloud is looked at. */
-export type Looked = Pick<ChaosCloud, 'db' | 'hosts' | 'guestsOf' | 'journalOf'> & { readonly house: Pick<ChaosCloud['house'], 'dataDir'> };
+export type Looked = Pick<ChaosCloud, 'db' | 'hosts' | 'guestsOf' | 'journalOf' | 'real'> & {
+  readonly house: Pick<ChaosCloud['house'], 'dataDir'>;
+};
 
 /** Waits for a list of what is missing to become empty; answers what is left of it at the end of the time. */
 export async function patiently(look: () => Promise<string[]>, ms: number, everyMs = 500): Promise<string[]> {
@@ -83,7 +85,7 @@ export async function auditAll(cloud: Looked): Promise<string[]> {
       )
         wrong.push(`server ${server.uuid} is ${server.vm_state} on ${host}, which has no disks of it`);
   }
-  return wrong;
+  return [...wrong, ...(cloud.real?.astray() ?? [])];
 }
 
 /** Deletes all there is, as an operator would, but `stay.images`; answers what did not go. `stay.volumes` do not go with their servers. */
@@ -155,6 +157,7 @@ export async function leftovers(cloud: Looked): Promise<string[]> {
     const real = rows.filter((row) => !('members' in row) || row.members !== 0);
     if (real.length > 0) wrong.push(`${real.length} rows are left in ${table}: ${JSON.stringify(real[0])}`);
   }
+  wrong.push(...(cloud.real?.left() ?? []));
   for (const host of cloud.hosts) {
     for (const entry of cloud.journalOf(host)) wrong.push(`${host} still remembers ${entry.uuid} as ${entry.state}`);
     for (const guest of cloud.guestsOf(host)) wrong.push(`${host} still has the guest ${guest.spec.uuid}`);

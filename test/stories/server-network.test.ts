@@ -108,6 +108,21 @@ describe('the network side of servers, over HTTP on the whole cloud', () => {
     await compute('DELETE', `/servers/${server}/os-interface/${again.port_id}`);
     const actions = (await compute('GET', `/servers/${server}/os-instance-actions`)).instanceActions.map((one: Any) => one.action);
     assert.ok(actions.includes('attach_interface'));
+    // A server made anew keeps what it has by now, not what it was built with.
+    await waitFor(
+      async () => (await interfaces()).length === 3,
+      20_000,
+      () => 'the second port on one network does not go',
+    );
+    const image = (await demo.image.ask<Any>('GET', '/v2/images')).body.images[0].id;
+    const kept = await addresses();
+    await act('rebuild', { imageRef: image });
+    await waitFor(
+      async () => (await compute('GET', `/servers/${server}`)).server.status === 'ACTIVE',
+      20_000,
+      () => 'the server is not made anew',
+    );
+    assert.deepEqual(await addresses(), kept);
 
     for (const port of [byNet.port_id, own.id]) await compute('DELETE', `/servers/${server}/os-interface/${port}`);
     await waitFor(

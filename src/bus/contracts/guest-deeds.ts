@@ -40,8 +40,8 @@ export const guestDeeds = {
   /** The new volume takes the old one's place, data and all. */
   swapVolume: deed(Type.Object({ oldVolumeId: Type.String(), volume: VolumeShape }), nothing),
   extendVolume: deed(Type.Object({ volumeId: Type.String(), sizeGiB: Type.Integer() }), nothing),
-  /** Makes the guest anew where it stands, with fresh disks; its ports stay. */
-  rebuild: deed(Type.Object({ ...buildFields, preserveEphemeral: Type.Boolean() }), nothing),
+  /** Makes the guest anew where it stands, with fresh disks. `ports`: those it has now, which stay; null: it was never built, and gets those it asked for. */
+  rebuild: deed(Type.Object({ ...buildFields, ports: nullable(Type.Array(NetworkInfoItem)), preserveEphemeral: Type.Boolean() }), nothing),
   /** Turns the guest off and offers its disks to another host; they are kept here until `dropGuest`, or until it is made here again. */
   leaveHost: deed(Type.Object({ graceMs }), Type.Object({ offer: Offer })),
   /** Makes a guest of disks: those another host offers, those that stand here (from a move before), or fresh ones of its image (`imageId`: of another one). */

@@ -14,6 +14,8 @@ interface Build {
   readonly signal: AbortSignal;
   /** Tells of something that happens once the guest runs. */
   readonly noted: (event: string) => void;
+  /** Of a guest that had been built: its ports as they are; null: it gets what it asks for. */
+  readonly ports: readonly NetworkInfo[] | null;
   networks: readonly NetworkInfo[];
   guest: GuestSpec;
 }
@@ -35,6 +37,11 @@ const steps: readonly BuildStep[] = [
     async do(build) {
       const { command, parts } = build;
       const { guest, networks } = command;
+      if (build.ports !== null) {
+        build.networks = build.ports;
+        build.guest = { ...build.guest, nics: build.networks.map(nicOf) };
+        return null;
+      }
       if (networks.requested === 'none') return null;
       build.networks = await parts.network.allocate({
         serverUuid: guest.uuid,
@@ -129,8 +136,9 @@ export async function buildGuest(
   phases: Phase[],
   told: (taskState: string) => void,
   noted: (event: string) => void,
+  ports: readonly NetworkInfo[] | null = null,
 ): Promise<Built> {
-  const build: Build = { parts, command, signal, noted, networks: [], guest: plainGuest(command) };
+  const build: Build = { parts, command, signal, noted, ports, networks: [], guest: plainGuest(command) };
   for (const step of steps) {
     signal.throwIfAborted();
     const startedAt = parts.clock.now();
@@ -151,7 +159,15 @@ export async function buildGuest(
 
 /** Takes back whatever a build may have begun, backwards; goes on past what fails and throws the first failure at the end. */
 export async function undoGuest(parts: AgentParts, command: BuildCommand): Promise<void> {
-  const build: Build = { parts, command, signal: AbortSignal.abort(), noted: () => {}, networks: [], guest: plainGuest(command) };
+  const build: Build = {
+    parts,
+    command,
+    signal: AbortSignal.abort(),
+    noted: () => {},
+    ports: null,
+    networks: [],
+    guest: plainGuest(command),
+  };
   let first: unknown;
   for (const step of [...steps].reverse()) {
     try {

@@ -1,5 +1,6 @@
 import type { DeedArgs } from '../../bus/contracts/guest-deeds.ts';
-import type { Query } from '../../db/engine.ts';
+import type { Database, Query } from '../../db/engine.ts';
+import { forUpdate } from '../../db/statements.ts';
 import { setServer } from '../../db/tables/compute/placing.ts';
 import type { CloudError } from '../../model/errors.ts';
 import { hostDown } from '../../model/errors-conductor.ts';
@@ -125,15 +126,16 @@ const giveBack: Step<'detach-interface'> = {
 async function end<K extends JobKind>(run: Run<K>, alter: (ports: readonly NetworkInfo[]) => readonly NetworkInfo[]): Promise<void> {
   const at = run.parts.clock.now();
   await run.commit(async (tx) => {
-    const ports = alter(await portsNow(tx, run.server.uuid));
+    const ports = alter(await portsNow(tx, run.parts.db.kind, run.server.uuid));
     await setServer(tx, run.server, { network_info: JSON.stringify(ports) }, { what: 'interfaces', at });
     await closeAction(tx, run.job, { at, error: null });
     return { to: 'done' };
   });
 }
 
-async function portsNow(tx: Query, uuid: string): Promise<readonly NetworkInfo[]> {
-  const row = await tx.selectFrom('servers').select('network_info').where('uuid', '=', uuid).executeTakeFirst();
+/** The row is ours until the end of the transaction: somebody may be reading its addresses anew. */
+async function portsNow(tx: Query, kind: Database['kind'], uuid: string): Promise<readonly NetworkInfo[]> {
+  const row = await forUpdate(kind, tx.selectFrom('servers').select('network_info').where('uuid', '=', uuid)).executeTakeFirst();
   return JSON.parse(row?.network_info ?? '[]') as NetworkInfo[]; // rows hold what was written as such
 }
 

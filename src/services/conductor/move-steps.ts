@@ -53,14 +53,17 @@ export function arriving(
   return {
     guest: guestOf(moved, cells, disks),
     ...instanceOf(moved, { adminPass, injectedFiles: [] }),
-    ports: ports.map((port) => ({
-      ...port,
-      addresses: port.addresses.map((one) => ({ ...one })),
-      nameServers: [...port.nameServers],
-      securityGroups: [...port.securityGroups],
-    })),
+    ports: portsOf(ports),
   };
 }
+/** Ports, of types that a message may have. */
+export const portsOf = (ports: readonly NetworkInfo[]): DeedArgs<'prepareIncoming'>['ports'] =>
+  ports.map((port) => ({
+    ...port,
+    addresses: port.addresses.map((one) => ({ ...one })),
+    nameServers: [...port.nameServers],
+    securityGroups: [...port.securityGroups],
+  }));
 
 /** Binds the server's ports to a host, and notes them. 'waiting': the network service does not answer now. */
 export async function bindPorts<K extends JobKind>(

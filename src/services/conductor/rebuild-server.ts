@@ -8,6 +8,7 @@ import { asked } from './build-server.ts';
 import { claimedCells } from './claimed-cells.ts';
 import { askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { buildCommand } from './guests.ts';
+import { portsOf } from './move-steps.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
 import { explainRefusal } from './refusal.ts';
@@ -93,10 +94,12 @@ const rebuild: Step<'rebuild-server'> = {
   async do(run) {
     const disks = await guestDisksOf(run.parts.db.read, run.server);
     const { guest, networks, configDrive, instance } = buildCommand(run.job, run.server, await claimedCells(run), disks);
+    // Ports may have come and gone since it was built.
+    const ports = run.server.launchedAt === null ? null : portsOf(run.server.networkInfo);
     const said = await askDeed(run, {
       step: REBUILD,
       deed: 'rebuild',
-      args: { guest, networks, configDrive, instance, preserveEphemeral: run.job.input.preserveEphemeral },
+      args: { guest, networks, ports, configDrive, instance, preserveEphemeral: run.job.input.preserveEphemeral },
       event: 'compute_rebuild_instance',
     });
     return said === 'waiting' ? said : 'finished';

@@ -9,7 +9,7 @@ import type { Deed } from './deed.ts';
 /** A new guest in the old one's place. Its image is fetched first: when that fails the old guest stands untouched. */
 export const rebuild: Deed<'rebuild'> = {
   on: 'host',
-  async run({ parts, command, tracker, signal, told }, { preserveEphemeral, ...build }) {
+  async run({ parts, command, tracker, signal, told }, { preserveEphemeral, ports, ...build }) {
     const { driver, image } = parts;
     if (preserveEphemeral && build.guest.ephemeralGiB > 0) throw preserveEphemeralUnsupported({});
     const { jobUuid, uuid, epoch, deadline } = command;
@@ -32,6 +32,7 @@ export const rebuild: Deed<'rebuild'> = {
       phases,
       (state) => told(`rebuild_${state}`),
       () => {},
+      ports,
     );
     const networkInfo = made.networks.map(plainNetwork);
     return { result: {}, power: 'running', networkInfo, phases, guest: made.guest, entry: { state: 'built', epoch, amounts } };
