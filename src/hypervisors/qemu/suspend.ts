@@ -89,6 +89,9 @@ export async function memoryArrived(qmp: Qmp, signal: AbortSignal): Promise<void
   }
 }
 
+/** How long an emulator that hung up may take to go on. */
+const HUNG_UP_MS = 10_000;
+
 /** Gives an emulator that was started to take it over the memory in the file. Throws hypervisorFailed when they do not fit. */
 export async function loadMemory(qmp: Qmp, paths: GuestPaths, signal: AbortSignal): Promise<void> {
   await rm(paths.memorySocket, { force: true });
@@ -98,9 +101,12 @@ export async function loadMemory(qmp: Qmp, paths: GuestPaths, signal: AbortSigna
     const closed = qmp.closed.then(() => {
       throw unfit();
     });
-    // An emulator that cannot read it hangs up on us before it ends, or after: either way it says nothing else.
-    const handedOver = sent.catch((cause: unknown) => {
-      throw signal.aborted ? cause : unfit(cause);
+    // An emulator hangs up when it has all it wants, at times before we have said that this was all, and when it cannot read it: then it ends too.
+    const handedOver = sent.catch(async (cause: unknown) => {
+      if (signal.aborted) throw cause;
+      await memoryArrived(qmp, AbortSignal.any([signal, AbortSignal.timeout(HUNG_UP_MS)])).catch(() => {
+        throw unfit(cause);
+      });
     });
     await Promise.race([Promise.all([handedOver, memoryArrived(qmp, signal)]), closed]);
   } finally {
