@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { globSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 
 const FILES_TOGETHER = 10;
 
@@ -24,12 +25,15 @@ if (files.length === 0) {
 // slower, as the runner follows all that each of them began. Slow files get one each, in turn: they start servers and guests of their own.
 const groups = slow ? [files] : deal(files, Math.ceil(files.length / FILES_TOGETHER));
 const flags = slow ? ['--test-concurrency=1', '--test-timeout=900000'] : ['--test-isolation=none', '--test-timeout=60000'];
+/** What Node made of our sources is kept between processes and runs: 0.3 s of each process. */
+const env = { NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/kilonova-tests'), ...process.env };
 const waiting = [...groups];
 const failed: string[] = [];
 let worst = 0;
 const total = { tests: 0, pass: 0, fail: 0, skipped: 0 };
+// One more lane than cores: tests wait for timers and processes too.
 await Promise.all(
-  Array.from({ length: Math.min(4, availableParallelism()) }, async () => {
+  Array.from({ length: Math.min(4, availableParallelism() + 1) }, async () => {
     for (let group = waiting.shift(); group; group = waiting.shift()) worst = Math.max(worst, await run(group));
   }),
 );
@@ -63,6 +67,7 @@ function run(group: readonly string[]): Promise<number> {
   const alone = groups.length === 1;
   const child = spawn(process.execPath, ['--test', '--test-force-exit', ...flags, ...group], {
     stdio: ['ignore', alone ? 'inherit' : 'pipe', 'inherit'],
+    env,
   });
   let output = '';
   child.stdout?.on('data', (chunk: Buffer) => {

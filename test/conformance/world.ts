@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { House } from '../house/running.ts';
+import { leanFetch } from '../support/lean-fetch.ts';
 
 export interface Answer {
   readonly status: number;
@@ -65,7 +66,7 @@ export async function openWorld(house: House): Promise<World> {
   const secrets = JSON.parse(readFileSync(join(house.dataDir, 'secrets.json'), 'utf8')) as { adminPassword: string };
   const domain = { name: 'Default' };
   const login = async (name: string, password: string, project: string) => {
-    const answer = await fetch(`${house.base}/identity/v3/auth/tokens`, {
+    const answer = await leanFetch(`${house.base}/identity/v3/auth/tokens`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({
@@ -81,9 +82,8 @@ export async function openWorld(house: House): Promise<World> {
   };
   const { token, said } = await login('admin', secrets.adminPassword, 'admin');
   const send = async (url: string, method: string, body: unknown, headers: Record<string, string>): Promise<Answer> => {
-    const answer = await fetch(url, {
+    const answer = await leanFetch(url, {
       method,
-      redirect: 'manual',
       headers: { 'x-auth-token': token, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });

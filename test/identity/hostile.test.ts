@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { identityPolicy } from '../../src/services/identity/policy.ts';
+import { leanFetch } from '../support/lean-fetch.ts';
 import { type Identity, openIdentity } from './house.ts';
 
 let house: Identity;
@@ -115,7 +116,7 @@ test('bodies that are no JSON, too deep, of the wrong form or with lone surrogat
     '{"user":{"name":"a\\u0000"}}',
     '{"__proto__":1}',
   ]) {
-    const answer = await fetch(`${house.base}/v3/users`, { method: 'POST', headers: { 'x-auth-token': house.admin }, body: text });
+    const answer = await leanFetch(`${house.base}/v3/users`, { method: 'POST', headers: { 'x-auth-token': house.admin }, body: text });
     assert.equal(answer.status, 400, text.slice(0, 50));
   }
   for (const auth of [

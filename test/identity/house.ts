@@ -9,6 +9,7 @@ import { defaultCatalog } from '../../src/services/identity/catalog.ts';
 import { openTokenKeys } from '../../src/services/identity/keys.ts';
 import { seedIdentity } from '../../src/services/identity/seed.ts';
 import { openFresh } from '../support/fresh-database.ts';
+import { leanFetch } from '../support/lean-fetch.ts';
 
 export interface Answer {
   readonly status: number;
@@ -45,9 +46,8 @@ export async function openIdentity(more: { clock?: Clock } = {}) {
     path: string,
     more: { token?: string | undefined; subject?: string | undefined; body?: unknown; base?: string } = {},
   ): Promise<Answer> => {
-    const answer = await fetch(`${more.base ?? first.base}${path}`, {
+    const answer = await leanFetch(`${more.base ?? first.base}${path}`, {
       method,
-      redirect: 'manual',
       headers: {
         ...(more.token ? { 'x-auth-token': more.token } : {}),
         ...(more.subject ? { 'x-subject-token': more.subject } : {}),

@@ -7,6 +7,7 @@ import { silentLog } from '../../src/lib/log.ts';
 import { noAuth } from '../../src/services/placement/noauth.ts';
 import { createPlacementApp, type PlacementAppOptions } from '../../src/services/placement/placement-app.ts';
 import { ownDatabase } from '../support/compute-database.ts';
+import { leanFetch } from '../support/lean-fetch.ts';
 
 export interface Answer {
   readonly status: number;
@@ -58,7 +59,7 @@ export async function openPlacementHouse(
     origin,
     async ask(place, { as = 'admin', at = 'latest', body, raw, headers = {} } = {}) {
       const [method = 'GET', path = '/'] = place.split(' ', 2);
-      const answer = await fetch(`${origin}/placement${path}`, {
+      const answer = await leanFetch(`${origin}/placement${path}`, {
         method,
         headers: {
           'openstack-api-version': `placement ${at}`,

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { startPlacement } from '../../src/cloud/placement.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { type House, startHouse } from '../house/running.ts';
+import { leanFetch } from '../support/lean-fetch.ts';
 
 let dir: string;
 let house: House;
@@ -24,10 +25,10 @@ after(async () => {
 });
 const ask = async (base: string, token: string, path: string, more: { method?: string; body?: object } = {}) => {
   const headers = { 'x-auth-token': token, 'openstack-api-version': 'placement 1.39', 'content-type': 'application/json' };
-  const answer = await fetch(`${base}${path}`, {
+  const answer = await leanFetch(`${base}${path}`, {
     method: more.method ?? 'GET',
     headers,
-    body: more.body ? JSON.stringify(more.body) : null,
+    ...(more.body ? { body: JSON.stringify(more.body) } : {}),
   });
   const text = await answer.text();
   return { status: answer.status, body: text === '' ? {} : JSON.parse(text) };

@@ -10,6 +10,7 @@ import { imageGone } from '../../src/model/errors-misc-api.ts';
 import { type ComputeApiParts, createComputeApp } from '../../src/services/compute-api/app.ts';
 import { openChangeHub } from '../../src/services/compute-api/change-hub.ts';
 import { ownDatabase } from './compute-database.ts';
+import { leanFetch } from './lean-fetch.ts';
 
 export const ADMIN_PROJECT = 'a'.repeat(32);
 export const DEMO_PROJECT = 'd'.repeat(32);
@@ -156,9 +157,8 @@ export async function openComputeHouse(more: Partial<ComputeApiParts> & { policy
     origin,
     async ask(place, { as = 'admin', at, body, raw, headers } = {}) {
       const [method = 'GET', path = '/'] = place.split(' ');
-      const response = await fetch(`${origin}${path.startsWith('/v2') ? '' : '/v2.1'}${path}`, {
+      const response = await leanFetch(`${origin}${path.startsWith('/v2') ? '' : '/v2.1'}${path}`, {
         method,
-        redirect: 'manual',
         headers: {
           ...(as === null ? {} : { 'x-auth-token': as }),
           ...(at ? { 'openstack-api-version': `compute ${at}` } : {}),

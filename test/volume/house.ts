@@ -11,6 +11,7 @@ import { type Caller, nobody } from '../../src/model/caller.ts';
 import { notAuthenticated } from '../../src/model/errors.ts';
 import { createVolumeApp } from '../../src/services/volume/app.ts';
 import { ownDatabase } from '../support/compute-database.ts';
+import { leanFetch } from '../support/lean-fetch.ts';
 
 const hex = (digit: string) => digit.repeat(32);
 const person = (project: string, ...roles: string[]): Caller => ({ ...nobody, userId: hex('f'), projectId: project, roles });
@@ -61,7 +62,7 @@ export async function openVolumeHouse(options: { imageUrl?: () => string; imageT
   /** `place`: 'GET /v3/volumes'; `/…` without v3 is taken in it. */
   const ask = async (who: string | null, place: string, body?: unknown, more: { at?: string; key?: string } = {}): Promise<Answer> => {
     const [method = 'GET', path = '/'] = place.split(' ');
-    const answer = await fetch(`${running.url}${path}`, {
+    const answer = await leanFetch(`${running.url}${path}`, {
       method,
       headers: {
         'openstack-api-version': `volume ${more.at ?? '3.70'}`,

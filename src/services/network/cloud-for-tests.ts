@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFresh } from '../../../test/support/fresh-database.ts';
+import { leanFetch } from '../../../test/support/lean-fetch.ts';
 import type { Database } from '../../db/engine.ts';
 import { migrate } from '../../db/migrate.ts';
 import { openDatabase } from '../../db/open.ts';
@@ -69,7 +70,7 @@ export async function openNetworkHouse(options: Partial<NetworkAppOptions> & { s
     db,
     clock,
     async ask(as, method, path, body, headers = {}) {
-      const answer = await fetch(`${url}${path}`, {
+      const answer = await leanFetch(`${url}${path}`, {
         method,
         headers: {
           ...(as === null ? {} : { 'x-auth-token': as }),

@@ -8,6 +8,7 @@ import { type ComputeApiParts, createComputeApp } from '../../../src/services/co
 import { openChangeHub } from '../../../src/services/compute-api/change-hub.ts';
 import { type HouseOptions, openHouse } from '../../core-house.ts';
 import { type Answer, type Ask, besides, callers, DEMO_PROJECT, noNetworking } from '../../support/compute-api.ts';
+import { leanFetch } from '../../support/lean-fetch.ts';
 
 export { DEMO_PROJECT };
 export const IMAGE = '7c1b4e62-1f63-4a3a-9d3f-53c1f3a2f001';
@@ -77,7 +78,7 @@ export async function openActHouse(more: HouseOptions & { parts?: Partial<Comput
 
   const ask = async (place: string, { as = 'demo', at, body }: Ask = {}): Promise<Answer> => {
     const [method = 'GET', path = '/'] = place.split(' ');
-    const response = await fetch(`${origin}${path.startsWith('/v2') ? '' : '/v2.1'}${path}`, {
+    const response = await leanFetch(`${origin}${path.startsWith('/v2') ? '' : '/v2.1'}${path}`, {
       method,
       headers: {
         ...(as === null ? {} : { 'x-auth-token': as }),

@@ -16,6 +16,7 @@ import { openChangeHub } from '../../../src/services/compute-api/change-hub.ts';
 import type { ImagePort, NetworkPort, ServerImage, ServerParts } from '../../../src/services/compute-api/server-parts.ts';
 import { serverRoutes } from '../../../src/services/compute-api/server-routes.ts';
 import { openFresh } from '../../support/fresh-database.ts';
+import { leanFetch } from '../../support/lean-fetch.ts';
 
 export const versions: readonly Version[] = Array.from({ length: 104 }, (_none, index) => `2.${index + 1}` as Version);
 
@@ -149,7 +150,7 @@ export async function openHouse(options: Pick<ServerParts, 'quotas' | 'maxLimit'
 
   const call = async (method: string, path: string, ask: Ask = {}): Promise<Answer> => {
     const body = ask.raw ?? (ask.body === undefined ? undefined : JSON.stringify(ask.body));
-    const response = await fetch(`${base}${ask.legacy ? '/v2' : '/v2.1'}${path}`, {
+    const response = await leanFetch(`${base}${ask.legacy ? '/v2' : '/v2.1'}${path}`, {
       method,
       headers: {
         'x-auth-token': ask.as ?? 'demo',
