@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { computeRoutes } from '../../src/services/compute-api/app.ts';
 import { computeMicroversions } from '../../src/services/compute-api/microversions.ts';
-import { againstFields, fieldFacts, noCatalogue, type Operation, operations, rangeAt, sample, shapeCheck } from '../support/catalogue.ts';
+import {
+  againstFields,
+  fieldFacts,
+  noCatalogue,
+  type Operation,
+  operations,
+  type Range,
+  rangeAt,
+  sample,
+  shapeCheck,
+} from '../support/catalogue.ts';
 import { ADMIN_PROJECT, type ComputeHouse, openComputeHouse } from '../support/compute-api.ts';
 import { furnish, HOST_UUIDS, SERVICE_UUIDS } from '../support/compute-world.ts';
 
@@ -80,13 +90,21 @@ describe('answers have the documented form', { skip: noCatalogue }, () => {
   });
   after(() => house.close());
 
-  test('at every microversion, field by field', async () => {
+  /** Where an operation's answer changes, ends or begins, and just before and after; the replay of the catalogue takes more (`npm run conformance`). */
+  const edgesOf = (operation: Operation, ranges: readonly Range[] = []) => {
+    const { minMicroversion: first, maxMicroversion: last } = operation;
+    const at = new Set([first ?? '2.1', last ?? '2.104', ...ranges.flatMap(({ min, max }) => [min, max ?? '2.104'])].map(minor));
+    return computeMicroversions.all.filter((one) => at.has(minor(one)) || at.has(minor(one) + 1) || at.has(minor(one) - 1));
+  };
+  test('at every microversion where something changes, field by field', async () => {
     const facts = fieldFacts();
     const wrong = new Set<string>();
-    for (const version of computeMicroversions.all) {
-      for (const operation of mine) {
+    let asked = 0;
+    for (const operation of mine) {
+      for (const version of edgesOf(operation, facts[operation.id]?.response)) {
         const { place, body } = asking[operation.id]?.(version) ?? { place: '' };
         const answer = await house.ask(place, { at: version, body });
+        asked++;
         if (!lives(operation, version)) {
           if (answer.status !== 404 && answer.status !== 400)
             wrong.add(`${operation.id} ${version} answered ${answer.status}, though it is not there`);
@@ -98,6 +116,7 @@ describe('answers have the documented form', { skip: noCatalogue }, () => {
       }
     }
     assert.deepEqual([...wrong], []);
+    assert.ok(asked > 200, `only ${asked} answers were compared`);
   });
 
   test('on the legacy mount as at 2.1', async () => {

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { up } from '../../src/cloud/up.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { loginAs, waitFor } from '../house/running.ts';
+import { placeTables } from '../support/fresh-database.ts';
 
 interface Size {
   readonly vcpus?: number;
@@ -18,6 +19,8 @@ export async function smallCloud(options: { config: string; hosts?: number }) {
   writeFileSync(config, options.config);
   const said: string[] = [];
   try {
+    mkdirSync(join(dir, 'data'), { mode: 0o700 });
+    await placeTables(join(dir, 'data/cloud.db'));
     const cloud = await up({
       clock: systemClock,
       dataDir: join(dir, 'data'),

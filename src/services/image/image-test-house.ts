@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFresh } from '../../../test/support/fresh-database.ts';
+import { leanFetch } from '../../../test/support/lean-fetch.ts';
 import { openFrontDoor } from '../../http/front-door.ts';
 import { manualClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
@@ -68,7 +69,7 @@ export async function openImageHouse(options: Partial<ImageAppOptions> = {}) {
     headers: Record<string, string> = {},
   ): Promise<Answer> => {
     const raw = typeof body === 'string' || body instanceof Uint8Array || body instanceof ReadableStream;
-    const answer = await fetch(`${running.url}${path}`, {
+    const answer = await (body instanceof ReadableStream ? fetch : leanFetch)(`${running.url}${path}`, {
       method,
       redirect: 'manual',
       headers: {
@@ -78,7 +79,7 @@ export async function openImageHouse(options: Partial<ImageAppOptions> = {}) {
       },
       ...(body === undefined ? {} : { body: raw ? body : JSON.stringify(body) }),
       ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
-    } as RequestInit);
+    } as RequestInit & Parameters<typeof leanFetch>[1]);
     const text = await answer.text();
     const isJson = answer.headers.get('content-type')?.startsWith('application/json') ?? false;
     return { status: answer.status, headers: answer.headers, text, body: isJson && text !== '' ? JSON.parse(text) : undefined };

@@ -66,13 +66,20 @@ const ANYTHING_GOES = [
   'POST /os-floating-ips the body: other keys',
   'POST /os-volumes volume.metadata: other keys', // of texts
 ];
-test('every field of the wrong type, of a wrong value, missing, or unknown', PATIENCE, async () => {
+/** The slow suite asks all of them, at every version at which a body changes. */
+const SHARE = 3;
+test('fields of the wrong type, of a wrong value, missing, or unknown', PATIENCE, async () => {
   const open = new Set<string>();
   const found = findings(world);
   for (const one of cases)
     if (!one.key.includes(ALIAS))
-      await askSpoilt(world, found, one, { at: one.at, body: world.filled(one.row.body), open: (what) => open.add(`${one.key} ${what}`) });
-  found.none(2000);
+      await askSpoilt(world, found, one, {
+        at: one.at,
+        share: SHARE,
+        body: world.filled(one.row.body),
+        open: (what) => open.add(`${one.key} ${what}`),
+      });
+  found.none(1000);
   assert.deepEqual([...open].sort(), [...ANYTHING_GOES].sort(), 'what takes any value or key');
 });
 
