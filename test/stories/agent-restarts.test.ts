@@ -10,7 +10,7 @@ const hasCode = (code: string) => (cause: unknown) => cause instanceof CloudErro
 test('an agent that restarts in the middle of builds goes on with them; guests that run are adopted', async () => {
   const house = await openHouse({
     hosts: 1,
-    conductor: { resendMs: 100, pollMs: 20 },
+    conductor: { resendMs: 100, pollMs: 50 },
     host: { misbehaviour: { spawn: { slowMs: 60 } } },
     agent: { stopGraceMs: 1 },
   });
@@ -80,7 +80,7 @@ test('servers deleted while their host was down are put away when it returns', a
 test('a host that goes down in the middle of a build: the build goes elsewhere, and what it left is put away', async () => {
   const house = await openHouse({
     hosts: 1,
-    conductor: { resendMs: 50, pollMs: 20 },
+    conductor: { resendMs: 50, pollMs: 50 },
     host: { vcpus: 2000, misbehaviour: { spawn: { slowMs: 300 } } },
     agent: { stopGraceMs: 1 },
   });
@@ -129,7 +129,7 @@ test('a guest that stops by itself is stopped within a second, one that crashes 
 });
 
 test('a job past its deadline: the server is in error with the reason, and everything is given back', async () => {
-  const house = await openHouse({ hosts: 1, conductor: { resendMs: 40, pollMs: 20 }, host: { misbehaviour: { spawn: { slowMs: 1500 } } } });
+  const house = await openHouse({ hosts: 1, conductor: { resendMs: 40, pollMs: 50 }, host: { misbehaviour: { spawn: { slowMs: 1500 } } } });
   try {
     const [uuid] = await house.create();
     await house.until(

@@ -112,7 +112,7 @@ for (const [kind, list] of Object.entries(points))
         let strikes = 1;
         const house = await openHouse({
           hosts: 2,
-          conductor: { leaseMs: 300, pollMs: 20, resendMs: 60 },
+          conductor: { leaseMs: 300, pollMs: 50, resendMs: 60 },
           // The first command is lost, so that the step is entered again and its later points are reached.
           ...(step === 'build' ? { agent: { progressMs: 10_000 }, host: { misbehaviour: { spawn: { slowMs: 200 } } } } : {}),
           onStep(job, name, at) {

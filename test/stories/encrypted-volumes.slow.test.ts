@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { volumeClient } from '../../src/clients/volume.ts';
 import { type Client, type House, startHouse, waitFor } from '../house/running.ts';
 import { requires } from '../requires.ts';
+import { headOf } from '../support/head-of.ts';
 
 // A guest that boots from an encrypted volume and takes another one: two boots.
 // biome-ignore lint/suspicious/noExplicitAny: a test reads bodies of every form
@@ -158,7 +159,7 @@ describe('encrypted volumes and a real guest', { skip: requires('qemu', 'tiny-im
     assert.equal(Number(await ssh(`cat /sys/block/${name}/size`)), 2 ** 21, 'as large as was asked for');
     await ssh(`printf '${TEXT}' > /root/secret; printf '${TEXT}' | dd of=/dev/${name} conv=fsync 2>/dev/null; sync`);
     for (const volume of [root, data]) {
-      assert.equal(readFileSync(fileOf(volume)).subarray(0, 4).toString(), 'LUKS');
+      assert.equal(headOf(fileOf(volume), 4), 'LUKS');
       assert.equal(holds(fileOf(volume), TEXT), false);
     }
     const [pid = ''] = globSync(join(house.dataDir, '**', 'qemu.pid')).map((file) => readFileSync(file, 'utf8').trim());

@@ -18,7 +18,7 @@ async function struck(point: string, cause: unknown, misbehaviour: object = {}) 
   };
   const house = await openHouse({
     hosts: 1,
-    conductor: { leaseMs: 300, pollMs: 20, resendMs: 100 },
+    conductor: { leaseMs: 300, pollMs: 50, resendMs: 100 },
     host: { misbehaviour },
     onStep,
   });

@@ -73,7 +73,7 @@ test('a bus that loses, repeats and reorders ends exact', async () => {
     conductors: 2,
     schedulers: 2,
     unkind: { lose: 0.1, repeat: 0.2, reorder: 0.2, random },
-    conductor: { pollMs: 20, resendMs: 50, askMs: 150 },
+    conductor: { pollMs: 50, resendMs: 50, askMs: 150 },
     agent: { resendMs: 20, askMs: 150 },
   });
   try {

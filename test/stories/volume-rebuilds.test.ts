@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { imageClient } from '../../src/clients/image.ts';
 import { waitFor } from '../house/running.ts';
+import { headOf } from '../support/head-of.ts';
 import { type Any, openVolumeWorld, type VolumeWorld } from '../support/volume-world.ts';
 
 let world: VolumeWorld;
@@ -14,7 +15,7 @@ before(async () => {
 after(() => world.house.remove());
 
 const fileOf = (volume: string) => join(world.house.dataDir, 'volumes', `volume-${volume}`);
-const head = (volume: string) => readFileSync(fileOf(volume)).subarray(0, 30).toString();
+const head = (volume: string) => headOf(fileOf(volume), 30);
 const rootOf = async (server: string): Promise<Any> => (await world.attachments(server)).find((one) => one.device === '/dev/vda');
 const newImage = async (data: string, more: object = {}): Promise<string> => {
   const images = imageClient(world.demo.image);

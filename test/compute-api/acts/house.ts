@@ -16,7 +16,7 @@ export const IMAGE = '7c1b4e62-1f63-4a3a-9d3f-53c1f3a2f001';
 /** The compute API over HTTP with everything behind it: conductor, scheduler, agents with fake hypervisors, images and ports in memory. */
 export async function openActHouse(more: HouseOptions & { parts?: Partial<ComputeApiParts> } = {}) {
   const { parts, ...options } = more;
-  const core = await openHouse({ hosts: 1, conductor: { pollMs: 20, resendMs: 100 }, ...options });
+  const core = await openHouse({ hosts: 1, conductor: { pollMs: 50, resendMs: 100 }, ...options });
   core.images.add({ id: IMAGE, name: 'tiny', properties: { hw_disk_bus: 'virtio', img_signature: 'x' } });
   const { db, bus } = core;
   const flavors = [

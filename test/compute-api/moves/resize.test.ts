@@ -270,7 +270,7 @@ for (const stage of ['resized', 'leave', 'arrive', 'revert'] as const)
   });
 
 test('a resize is confirmed by itself when its window has passed', async () => {
-  const quick = await openActHouse({ hosts: 2, conductor: { pollMs: 20, resendMs: 100, resizeConfirmSeconds: 1, movesMs: 50 } });
+  const quick = await openActHouse({ hosts: 2, conductor: { pollMs: 50, resendMs: 100, resizeConfirmSeconds: 1, movesMs: 50 } });
   try {
     const id = await quick.boot();
     await quick.act(id, resize);

@@ -161,7 +161,7 @@ test('after shelved_offload_time a shelved server leaves its host by itself', as
   const quick = await openActHouse({
     hosts: 1,
     parts: { shelvedOffloadSeconds: 1 },
-    conductor: { pollMs: 20, resendMs: 100, shelvedOffloadSeconds: 1, movesMs: 50 },
+    conductor: { pollMs: 50, resendMs: 100, shelvedOffloadSeconds: 1, movesMs: 50 },
   });
   try {
     const id = await quick.boot();

@@ -115,7 +115,7 @@ export async function openStruckHouse() {
   const strikes: Strike[] = [];
   const house = await openActHouse({
     hosts: 3,
-    conductor: { leaseMs: 250, pollMs: 20, resendMs: 60 },
+    conductor: { leaseMs: 250, pollMs: 50, resendMs: 60 },
     onStep(kind, step, phase) {
       const at = strikes.findIndex((one) => one.kind === kind && one.step === step && one.phase === phase);
       const [strike] = at < 0 ? [] : strikes.splice(at, 1);
