@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Neighbour, neighbour } from '../../src/clients/neighbour.ts';
+import { placeTables } from '../support/fresh-database.ts';
 
 /** A whole cloud in a process of its own, as a user starts it. */
 export interface House {
@@ -38,6 +39,7 @@ export async function startHouse(
 ): Promise<House> {
   const dataDir = more.dataDir ?? mkdtempSync(join(tmpdir(), 'kilonova-house-'));
   const args = more.args ?? ['--hypervisor', 'fake'];
+  if (!more.dataDir) await placeTables(join(dataDir, 'cloud.db')); // its own making of them has tests of its own
   const start = performance.now();
   const child = spawn(
     process.execPath,

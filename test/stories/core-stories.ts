@@ -19,5 +19,5 @@ export async function coreStories(): Promise<void> {
   await import('../compute-api/moves/live-migrate.test.ts');
   await import('../compute-api/moves/evacuate.test.ts');
   await import('../compute-api/moves/shelve.test.ts');
-  await import('../compute-api/moves/moves-fail.test.ts');
+  await import('../compute-api/moves/moves-fail.slow.test.ts');
 }

@@ -3,7 +3,6 @@ import { after, before, test } from 'node:test';
 import { computeRoutes } from '../../../src/services/compute-api/app.ts';
 import { askSpoilt } from './ask-spoilt.ts';
 import { ALIAS, cases, findings, isNot, minor, NEWEST, pathFor, rowOf, served } from './cases.ts';
-import { fuzz } from './fuzz.ts';
 import { rows } from './rows.ts';
 import { spoilt } from './spoil.ts';
 import { type Answer, openWorld, SECRET, type World } from './world.ts';
@@ -67,7 +66,7 @@ const ANYTHING_GOES = [
   'POST /os-volumes volume.metadata: other keys', // of texts
 ];
 /** The slow suite asks all of them, at every version at which a body changes. */
-const SHARE = 3;
+const SHARE = 6;
 test('fields of the wrong type, of a wrong value, missing, or unknown', PATIENCE, async () => {
   const open = new Set<string>();
   const found = findings(world);
@@ -79,7 +78,7 @@ test('fields of the wrong type, of a wrong value, missing, or unknown', PATIENCE
         body: world.filled(one.row.body),
         open: (what) => open.add(`${one.key} ${what}`),
       });
-  found.none(1000);
+  found.none(400);
   assert.deepEqual([...open].sort(), [...ANYTHING_GOES].sort(), 'what takes any value or key');
 });
 
@@ -280,14 +279,6 @@ test('/v2 takes out what it does not know, and still refuses wrong types', PATIE
     }
   }
   found.none(20);
-});
-
-test('a seeded fuzz over all shapes: no fault of ours, nothing of another project', PATIENCE, async () => {
-  const seed = Number(process.env.SEED ?? 3);
-  // So many servers as a fuzz may make, and no more.
-  await world.ask(world.admin, 'compute', `PUT /os-quota-sets/${world.own.demoProject}`, { quota_set: { instances: 20 } });
-  const seen = await fuzz(world, { seed, requests: 1000 });
-  assert.ok((seen[400] ?? 0) > 100 && (seen[200] ?? 0) > 50, JSON.stringify(seen));
 });
 
 test('an operation that other versions have: a 404 that names them', PATIENCE, async () => {
