@@ -22,9 +22,12 @@ if (files.length === 0) {
   process.exit(2);
 }
 // Fast files share processes, a dozen or so in each: starting one for each costs more than the tests, and in a process with hundreds every test gets
-// slower, as the runner follows all that each of them began. Slow files get one each, in turn: they start servers and guests of their own.
-const groups = slow ? [files] : deal(files, Math.ceil(files.length / FILES_TOGETHER));
-const flags = slow ? ['--test-concurrency=1', '--test-timeout=900000'] : ['--test-isolation=none', '--test-timeout=60000'];
+// slower, as the runner follows all that each of them began. Slow files get one each: they start servers and guests of their own. Two at a time, as
+// most of each is waiting for one of these.
+const groups = slow ? files.map((file) => [file]) : deal(files, Math.ceil(files.length / FILES_TOGETHER));
+const flags = ['--test-isolation=none', `--test-timeout=${slow ? 900_000 : 60_000}`];
+/** One more than cores for fast ones: they wait for timers and processes too. */
+const lanes = slow ? Number(process.env.SLOW_LANES ?? Math.min(2, availableParallelism())) : Math.min(4, availableParallelism() + 1);
 /** What Node made of our sources is kept between processes and runs: 0.3 s of each process. */
 const env: NodeJS.ProcessEnv = { NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/kilonova-tests'), ...process.env };
 // Fast tests write little and often: in memory they wait for no disk. Slow ones write guests' disks, and where those really are.
@@ -33,9 +36,8 @@ const waiting = [...groups];
 const failed: string[] = [];
 let worst = 0;
 const total = { tests: 0, pass: 0, fail: 0, skipped: 0 };
-// One more lane than cores: tests wait for timers and processes too.
 await Promise.all(
-  Array.from({ length: Math.min(4, availableParallelism() + 1) }, async () => {
+  Array.from({ length: lanes }, async () => {
     for (let group = waiting.shift(); group; group = waiting.shift()) worst = Math.max(worst, await run(group));
   }),
 );
@@ -82,12 +84,14 @@ function run(group: readonly string[]): Promise<number> {
     env,
   });
   let output = '';
+  const began = performance.now();
   child.stdout?.on('data', (chunk: Buffer) => {
     output += chunk;
   });
   return new Promise((resolve) =>
     child.on('close', (code) => {
       if (output) process.stdout.write(output); // whole, so that two reports do not mix
+      if (slow) console.log(`ℹ file ${group[0]} ${((performance.now() - began) / 1000).toFixed(0)} s`);
       for (const name of Object.keys(total) as (keyof typeof total)[])
         total[name] += Number(output.match(new RegExp(`^ℹ ${name} (\\d+)$`, 'm'))?.[1] ?? 0);
       const list = output.indexOf('✖ failing tests:');

@@ -10,8 +10,7 @@ import { startFakeHosts } from '../house/fake-hosts.ts';
 import { openPartsHouse, type PartsHouse } from '../house/parts.ts';
 import { type Client, waitFor } from '../house/running.ts';
 import { requires } from '../requires.ts';
-import { startMariadb } from '../servers/mariadb.ts';
-import { startPostgres } from '../servers/postgres.ts';
+import { notToDisk } from '../servers/not-to-disk.ts';
 import type { PrivateServer } from '../servers/private-server.ts';
 import { startRabbitmq } from '../servers/rabbitmq.ts';
 
@@ -36,8 +35,8 @@ async function startSqlite(): Promise<Pick<PrivateServer, 'url' | 'stop'>> {
 
 for (const [name, startDatabase, skip] of [
   ['sqlite', startSqlite, requires('rabbitmq')],
-  ['mariadb', startMariadb, requires('rabbitmq', 'mariadb')],
-  ['postgres', startPostgres, requires('rabbitmq', 'postgres')],
+  ['mariadb', notToDisk.mariadb, requires('rabbitmq', 'mariadb')],
+  ['postgres', notToDisk.postgres, requires('rabbitmq', 'postgres')],
 ] as const) {
   describe(`a thousand parallel creates on ${name}, two schedulers, two conductors`, { skip }, () => {
     let server: Pick<PrivateServer, 'url' | 'stop'>;
