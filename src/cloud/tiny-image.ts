@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../lib/log.ts';
 import { hypervisorMissing } from '../model/errors-hypervisor.ts';
 import { makeDisk } from './tiny-image/disk-image.ts';
 import { installModules } from './tiny-image/kernel-modules.ts';
+import { makeOwnFolder } from './tiny-image/own-folder.ts';
 import { fetchPackages, unpack } from './tiny-image/packages.ts';
 import { layOutRoot, makeInitrd } from './tiny-image/root-tree.ts';
 import { missingTools } from './tiny-image/tools.ts';
@@ -59,12 +60,8 @@ export async function buildTinyImage(options: {
     log.info({ step, percent }, 'building the tiny image');
     options.progress?.({ step, percent });
   };
-  await mkdir(outDir, { recursive: true });
-  await mkdir(workDir, { recursive: true });
-  for (const name of await readdir(workDir)) if (name.startsWith('build-')) await rm(join(workDir, name), { recursive: true, force: true });
-  for (const name of await readdir(outDir)) if (name.startsWith('.tiny-')) await rm(join(outDir, name), { recursive: true, force: true });
-  const build = await mkdtemp(join(workDir, 'build-'));
-  const made = await mkdtemp(join(outDir, '.tiny-'));
+  const build = await makeOwnFolder(workDir, 'build');
+  const made = await makeOwnFolder(outDir, '.tiny');
   try {
     say('looking up Debian packages', 0);
     const { packages, files } = await fetchPackages(join(workDir, 'packages'), signal, (step) => say(step, 5));
@@ -87,6 +84,8 @@ export async function buildTinyImage(options: {
     await makeDisk({ folder: build, root: tree('root'), kernel, initrd, bootConfig, target, signal });
     await writeFile(join(made, 'manifest.json'), `${JSON.stringify(await manifestOf(made, recipe, packages.versions), null, 1)}\n`);
     signal.throwIfAborted();
+    const meanwhile = await readBuilt(final, recipe); // by another process
+    if (meanwhile) return meanwhile;
     await rm(final, { recursive: true, force: true });
     await rename(made, final);
     say('done', 100);

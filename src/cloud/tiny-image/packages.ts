@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tinyImageFailed } from '../../model/errors-hypervisor.ts';
+import { makeOwnFolder } from './own-folder.ts';
 import { runTool } from './tools.ts';
 
 /** What the guest is made of besides the kernel; their libraries are found by following dependencies. */
@@ -42,9 +43,7 @@ async function fetchWith(options: readonly string[], folder: string, signal: Abo
   const absent = await missing();
   if (absent.length > 0) {
     say(`downloading ${absent.length} Debian packages`);
-    const fresh = join(folder, 'partial');
-    await rm(fresh, { recursive: true, force: true });
-    await mkdir(fresh);
+    const fresh = await makeOwnFolder(folder, 'partial');
     await runTool('apt-get', [...options, '-q', '-o', 'APT::Sandbox::User=root', 'download', ...absent], { cwd: fresh, signal });
     for (const name of await readdir(fresh)) await rename(join(fresh, name), join(folder, name)); // apt checked each against its signed list
     await rm(fresh, { recursive: true, force: true });

@@ -87,7 +87,8 @@ async function filesByName(tree: string): Promise<Map<string, string>> {
   for (const entry of await readdir(tree, { recursive: true, withFileTypes: true })) {
     if (entry.isFile() || entry.isSymbolicLink()) {
       const path = join(entry.parentPath, entry.name);
-      if (/\/(bin|sbin|lib|lib64)\//.test(path) && !/\/(doc|share|bash-completion|initramfs-tools)\//.test(path))
+      const inside = `/${relative(tree, path)}`; // the tree itself may lie below a `share`, as data dirs do
+      if (/\/(bin|sbin|lib|lib64)\//.test(inside) && !/\/(doc|share|bash-completion|initramfs-tools)\//.test(inside))
         found.set(entry.name, path);
     }
   }
