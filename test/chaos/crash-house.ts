@@ -106,7 +106,7 @@ export async function openCrashHouse({ guests = false } = {}) {
     admin,
     wrong,
     real,
-    image: guests ? await offerTinyGuest(admin, house.dir) : (images[0]?.id ?? ''),
+    image: guests ? await offerTinyGuest(admin) : (images[0]?.id ?? ''),
     network: networks.find((one) => !one['router:external'])?.id ?? '',
     /** From now on the first part that comes there dies. */
     arm(point: string) {

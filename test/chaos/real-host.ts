@@ -1,11 +1,9 @@
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { buildTinyImage } from '../../src/cloud/tiny-image.ts';
 import type { PowerState } from '../../src/hypervisors/driver.ts';
 import type { GuestRecord } from '../../src/hypervisors/qemu/guest-journal.ts';
 import { shortSocketFolder } from '../../src/hypervisors/qemu/guest-paths.ts';
-import { silentLog } from '../../src/lib/log.ts';
+import { sharedTinyImage } from '../support/tiny-image.ts';
 import type { Asker } from './asker.ts';
 
 /** What a host has of a guest, whatever its hypervisor is. */
@@ -106,10 +104,9 @@ export function endEmulators(host: RealHost): void {
     } catch {} // it ended meanwhile
 }
 
-/** Builds the tiny guest under `dir` and uploads it; answers the id of the image. */
-export async function offerTinyGuest(admin: Asker, dir: string): Promise<string> {
-  const workDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'kilonova-test');
-  const { disk } = await buildTinyImage({ outDir: join(dir, 'tiny'), workDir, log: silentLog, signal: new AbortController().signal });
+/** Builds the tiny guest and uploads it; answers the id of the image. */
+export async function offerTinyGuest(admin: Asker): Promise<string> {
+  const { disk } = await sharedTinyImage();
   const wish = { name: 'tiny guest', disk_format: 'qcow2', container_format: 'bare', visibility: 'public', img_hv_type: 'qemu' };
   const { status, text, body } = await admin.ask('POST', '/image/v2/images', wish);
   if (status !== 201) throw new Error(`the image is refused: ${status} ${text}`);

@@ -101,7 +101,7 @@ async function run(cloud: ChaosCloud, options: ChaosOptions, root: ReturnType<ty
     groups: Array<undefined>(4).fill(undefined),
     freed: new Set(),
   };
-  const real = options.guests > 0 ? await realGround(cloud, ground, admin, options.guests) : undefined;
+  const real = options.guests > 0 ? await realGround(ground, admin, options.guests) : undefined;
   const seeded = new Set(images.map((one) => one.id));
   const began = performance.now();
   const since = () => performance.now() - began;
@@ -198,13 +198,13 @@ async function run(cloud: ChaosCloud, options: ChaosOptions, root: ReturnType<ty
 
 const ZONE = 'real';
 /** Where clients ask for real guests: a zone of one host, which no fake guest comes to. */
-async function realGround(cloud: ChaosCloud, ground: Ground, admin: Asker, guests: number): Promise<Ground> {
+async function realGround(ground: Ground, admin: Asker, guests: number): Promise<Ground> {
   const { body } = await admin.ask('POST', '/v2.1/os-aggregates', { aggregate: { name: ZONE, availability_zone: ZONE } });
   const added = await admin.ask('POST', `/v2.1/os-aggregates/${body.aggregate?.id}/action`, { add_host: { host: REAL } });
   if (added.status !== 200) throw new Error(`the zone of real guests is not made: ${added.status} ${added.text}`);
   return {
     ...ground,
-    image: await offerTinyGuest(admin, cloud.house.dir),
+    image: await offerTinyGuest(admin),
     hosts: [REAL],
     zone: ZONE,
     flavors: ['6', '6', '1'],

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Neighbour, neighbour } from '../../src/clients/neighbour.ts';
 import { placeTables } from '../support/fresh-database.ts';
+import { placeTinyImage } from '../support/tiny-image.ts';
 
 /** A whole cloud in a process of its own, as a user starts it. */
 export interface House {
@@ -40,6 +41,7 @@ export async function startHouse(
   const dataDir = more.dataDir ?? mkdtempSync(join(tmpdir(), 'kilonova-house-'));
   const args = more.args ?? ['--hypervisor', 'fake'];
   if (!more.dataDir) await placeTables(join(dataDir, 'cloud.db')); // its own making of them has tests of its own
+  if (args.includes('qemu') && !args.includes('--image')) await placeTinyImage(dataDir);
   const start = performance.now();
   const child = spawn(
     process.execPath,

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startRabbitmq } from '../servers/rabbitmq.ts';
@@ -35,9 +35,7 @@ export async function openTwoHosts(more: { config?: Sections; one?: Sections } =
   const transport = `transport_url = ${broker.url}`;
   const common = [transport, 'compute_driver = qemu', 'report_interval = 1', 'service_down_time = 6'];
   writeFileSync(join(dir, 'one.conf'), lines({ DEFAULT: [...common, 'host = one'] }, more.one ?? {}));
-  const packages = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'kilonova-test', 'packages');
   const dataDir = join(dir, 'one');
-  if (existsSync(packages)) cpSync(packages, join(dataDir, 'tiny-image.work', 'packages'), { recursive: true });
   const house: House = await startHouse({ dataDir, args: ['--hypervisor', 'qemu', '--config', join(dir, 'one.conf')] }).catch(
     async (cause) => {
       await broker.stop();

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { buildTinyImage } from '../../src/cloud/tiny-image.ts';
-import { silentLog } from '../../src/lib/log.ts';
 import { type Client, startHouse, waitFor } from '../house/running.ts';
 import { requires } from '../requires.ts';
 import { smallDisk, smallDiskSkip } from '../servers/small-disk.ts';
 
-/** Packages are downloaded once. */
-const packages = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'kilonova-test');
 const BOOT_MS = 150_000;
 
 interface Seen {
@@ -66,7 +62,6 @@ test('kill -9 of the cloud: a real guest runs on and is adopted; its console, it
   skip: requires('qemu', 'tiny-image'),
 }, async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'kn-adopt-'));
-  await buildTinyImage({ outDir: join(dataDir, 'tiny-image'), workDir: packages, log: silentLog, signal: new AbortController().signal });
   let house = await startHouse({ args: ['--hypervisor', 'qemu'], dataDir });
   let id = '';
   try {
