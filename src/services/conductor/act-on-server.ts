@@ -4,6 +4,7 @@ import type { Query } from '../../db/engine.ts';
 import { FINISHED, openMigrations } from '../../db/tables/compute/migrations.ts';
 import { faultText, setServer } from '../../db/tables/compute/placing.ts';
 import { giveBackQuota, shareOf } from '../../db/tables/compute/quotas.ts';
+import type { NextTask } from '../../db/tables/compute/task-word.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { CloudError } from '../../model/errors.ts';
 import { type GuestAction, guestActions } from '../../model/guest-actions.ts';
@@ -28,17 +29,21 @@ export const actOnServer: JobSpec<'act-on-server'> = {
     const at = run.parts.clock.now();
     const { failed, taskState, softDelete } = actionOf(run.job);
     await run.commit(async (tx) => {
-      const vm_state = failed === 'error' ? 'error' : run.job.input.vmStateBefore;
+      // Else it is what it was: nothing but the end of a deed changes that.
+      const state = failed === 'error' ? { vm_state: 'error' } : {};
       const fault = faultText(faultOf(cause, at));
       const again = softDelete === 'ends' ? { soft_deleted_at: run.job.input.softDeletedAt ?? at } : {};
-      const set = taskState === null ? { fault } : { vm_state, task_state: null, task_deadline: null, fault, ...again };
-      const stands = await setServer(tx, run.server, set, { what: 'action-failed', at, body: { ...about(run.job), fault: cause.message } });
+      const set = taskState === null ? { fault } : { ...state, task_state: null, task_deadline: null, fault, ...again };
+      const body = { ...about(run.job), fault: cause.message };
+      const stands = await setServer(tx, run.server, set, { what: 'action-failed', at, own: ownTask(run.job), body });
       if (stands && softDelete === 'ends') await giveBackQuota(tx, run.server.projectId, shareOf(run.server.flavor));
       await closeAction(tx, run.job, { at, error: cause.message });
       return { to: 'failed' };
     });
   },
 };
+
+const ownTask = (job: Job<'act-on-server'>): NextTask | undefined => (actionOf(job).softDelete === 'begins' ? 'soft-deleting' : undefined);
 
 /** What notifications of it say beside the server. */
 function about({ input }: Job<'act-on-server'>): { imageId: string } | undefined {
@@ -90,7 +95,8 @@ export async function recordAct(
     ...(softly ? { soft_deleted_at: at } : {}),
   };
   if (Object.keys(set).length > 0) {
-    const stands = await setServer(tx, server, set, { what: 'power', at, epoch: report.epoch, body: about(job) ?? {} });
+    const more = { what: 'power', at, epoch: report.epoch, own: ownTask(job), body: about(job) ?? {} };
+    const stands = await setServer(tx, server, set, more);
     if (stands && softly) {
       await giveBackQuota(tx, server.projectId, shareOf(server.flavor));
       // What is restored some day is the server as it is now: a delete confirms its resize.

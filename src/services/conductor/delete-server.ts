@@ -31,8 +31,10 @@ export const deleteServer: JobSpec<'delete-server'> = {
   async fail(run, cause) {
     const at = run.parts.clock.now();
     await run.commit(async (tx) => {
-      const set = { vm_state: 'error', task_state: null, task_deadline: null, fault: faultText(faultOf(cause, at)) };
-      await setServer(tx, run.server, set, { what: 'delete-failed', at, body: { fault: cause.message } });
+      // One that was deleted softly has no quota: it stays so, and may be deleted or restored again.
+      const vm_state = run.server.softDeletedAt === null ? 'error' : 'soft-delete';
+      const set = { vm_state, task_state: null, task_deadline: null, fault: faultText(faultOf(cause, at)) };
+      await setServer(tx, run.server, set, { what: 'delete-failed', at, own: 'deleting', body: { fault: cause.message } });
       await closeAction(tx, run.job, { at, error: cause.message });
       return { to: 'failed' };
     });

@@ -2,6 +2,7 @@ import { forgetDecisions } from '../../db/tables/compute/decisions.ts';
 import { forgetFailedJobs, insertJobs } from '../../db/tables/compute/jobs.ts';
 import { faultText, setServer } from '../../db/tables/compute/placing.ts';
 import { giveBackQuota, shareOf } from '../../db/tables/compute/quotas.ts';
+import { isNextTask } from '../../db/tables/compute/task-word.ts';
 import { newRequestId } from '../../lib/ids.ts';
 import { jobVanished } from '../../model/errors-conductor.ts';
 import { JOBS_RING, jobDeadlineSeconds } from '../../model/jobs.ts';
@@ -51,7 +52,10 @@ export async function reap(parts: Parts): Promise<void> {
       const state = row.vm_state === 'building' || row.task_state?.startsWith('rebuild') ? { vm_state: 'error' } : {};
       const softly = row.task_state === 'restoring' ? { soft_deleted_at: at } : {};
       const set = { ...state, ...softly, task_state: null, task_deadline: null, fault };
-      const stands = await setServer(tx, server, set, { what: 'task-ended', at });
+      // Still the task that was seen: another may have been asked for meanwhile.
+      const seen = row.task_state === null ? { noTask: true as const } : { inTask: row.task_state };
+      const own = isNextTask(row.task_state) ? row.task_state : undefined;
+      const stands = await setServer(tx, server, set, { what: 'task-ended', at, own, ...seen });
       if (stands && row.task_state === 'restoring') await giveBackQuota(tx, row.project_id, shareOf(JSON.parse(row.flavor) as Flavor)); // servers.ts wrote it
     });
     bus.ring(JOBS_RING);

@@ -111,6 +111,15 @@ export const offloadServer: JobSpec<'offload-server'> = {
 const drop: Step<'offload-server'> = {
   name: 'drop',
   async do(run) {
+    const { job, parts, server } = run;
+    if (server.softDeletedAt !== null) {
+      // It was deleted softly as soon as it was shelved: it rests where it is.
+      await run.commit(async (tx) => {
+        await closeAction(tx, job, { at: parts.clock.now(), error: null });
+        return { to: 'done' };
+      });
+      return 'waiting';
+    }
     // A host that is down puts the guest away when it returns.
     const said = await askIfPossible(run, { step: 'drop', deed: 'dropGuest', args: {}, event: 'compute_shelve_offload_instance' });
     return said === 'waiting' ? said : 'finished';

@@ -5,12 +5,24 @@ import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
 import { conductorDefaults } from '../../../src/services/conductor/parts.ts';
 import { reap } from '../../../src/services/conductor/reaper.ts';
+import { died } from '../../../src/services/conductor/run-job.ts';
 import { callers } from '../../support/compute-api.ts';
-import { type ActHouse, DEMO_PROJECT, message, openActHouse } from './house.ts';
+import { type ActHouse, DEMO_PROJECT, IMAGE, message, openActHouse } from './house.ts';
 
 let house: ActHouse;
+/** Points at which every conductor dies that comes to them, until they are taken out. */
+const deadly = new Set<string>();
+const passed: string[] = [];
 before(async () => {
-  house = await openActHouse({ parts: { reclaimSeconds: 3600, quotas: { instances: 2, cores: -1, ram: -1 } } });
+  house = await openActHouse({
+    conductor: { pollMs: 20, resendMs: 100, leaseMs: 300 },
+    onStep(kind, step, phase) {
+      const point = `${kind}.${step}.${phase}`;
+      passed.push(point);
+      if (deadly.has(point)) throw died;
+    },
+    parts: { reclaimSeconds: 3600, resizeToSameHost: true, quotas: { instances: 2, cores: -1, ram: -1 } },
+  });
 });
 afterEach(() => house.wipe());
 after(() => house.close());
@@ -158,6 +170,48 @@ test('after its time it is reclaimed, not before; a restore whose job vanished i
   await reaper(3600);
   const again = await house.server(fresh);
   assert.deepEqual([again.taskState, again.softDeletedAt !== null, await used()], [null, true, 0]);
+});
+
+const reaches = (point: string) =>
+  house.core.until(
+    async () => passed.includes(point),
+    (there) => there,
+  );
+
+test('asked for while a resize is on its way it comes next, and the end of the resize opens no door to another task', async () => {
+  for (const [flavor, other] of [
+    ['1', '3'],
+    ['3', '1'],
+  ] as const) {
+    const made = await house.ask('POST /servers', { body: { server: { name: 'web', imageRef: IMAGE, flavorRef: flavor } } });
+    const id: string = made.body.server.id;
+    await house.ended(id);
+    passed.length = 0;
+    deadly.add('move-server.arrive.before').add('act-on-server.act.before');
+    assert.equal((await house.act(id, { resize: { flavorRef: other } })).status, 202);
+    await reaches('move-server.arrive.before');
+    assert.equal((await remove(id)).status, 204);
+    deadly.delete('move-server.arrive.before');
+    await reaches('act-on-server.act.before');
+    const between = await house.server(id);
+    assert.deepEqual([between.vmState, between.taskState], ['resized', 'soft-deleting']);
+    for (const word of ['revertResize', 'confirmResize']) {
+      const refused = await house.act(id, { [word]: null });
+      assert.deepEqual(
+        [refused.status, message(refused)],
+        [409, `Cannot '${word}' instance ${id} while it is in task_state soft-deleting`],
+      );
+    }
+    deadly.clear();
+    const resting = await house.ended(id);
+    assert.deepEqual([resting.vmState, resting.flavor.flavorId], ['soft-delete', other]);
+    assert.deepEqual(await house.core.audit(), []);
+    assert.equal((await house.act(id, { restore: null })).status, 202);
+    assert.equal((await house.ended(id)).vmState, 'active');
+    assert.deepEqual(await house.core.audit(), []);
+    await house.wipe();
+    assert.deepEqual(await house.core.audit(), []);
+  }
 });
 
 // Last: rows that name no true host leave guests behind.

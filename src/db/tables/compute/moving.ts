@@ -11,6 +11,7 @@ import type { ServerMigration } from './migrations.ts';
 import type { Place } from './placing.ts';
 import { giveBackQuota } from './quotas.ts';
 import type { ServersTable } from './tables.ts';
+import { unlessNext } from './task-word.ts';
 
 // While a server moves, and until its resize is confirmed, it holds a claim on both hosts: on the one it goes to under its own uuid, on the one it came
 // from under the move's. As in Nova, so that whichever way it ends, there is room.
@@ -113,9 +114,13 @@ export async function switchHost(
   set: Omit<Updateable<ServersTable>, 'id' | 'uuid' | 'revision' | 'host' | 'node' | 'epoch'>,
   at: Micros,
 ): Promise<void> {
+  const task = {
+    ...(set.task_state === undefined ? {} : { task_state: unlessNext('task_state', set.task_state) }),
+    ...(set.task_deadline === undefined ? {} : { task_deadline: unlessNext('task_deadline', set.task_deadline) }),
+  };
   const moved = await tx
     .updateTable('servers')
-    .set((eb) => ({ ...set, ...to, updated_at: at, revision: eb('revision', '+', 1) }))
+    .set((eb) => ({ ...set, ...task, ...to, updated_at: at, revision: eb('revision', '+', 1) }))
     .where('uuid', '=', server.uuid)
     .where('deleted', '=', 0)
     .where('epoch', '=', server.epoch)

@@ -8,6 +8,7 @@ import { claimParts, type PartsAsk } from '../placement/parts.ts';
 import { writeChange } from './changes.ts';
 import { type GroupRule, joinGroupHost, leaveGroupHost } from './groups.ts';
 import { giveBackQuota, shareOf } from './quotas.ts';
+import { isNextTask, type NextTask, unlessNext } from './task-word.ts';
 
 export interface Place {
   readonly host: string;
@@ -33,8 +34,8 @@ const moveIn = prepared((db, p: MoveIn) =>
       node: p.node,
       launched_on: p.host,
       epoch: p.epoch,
-      task_state: p.taskState,
-      task_deadline: p.deadline,
+      task_state: unlessNext('task_state', p.taskState),
+      task_deadline: unlessNext('task_deadline', p.deadline),
       updated_at: p.at,
       revision: eb('revision', '+', 1),
     }))
@@ -90,8 +91,8 @@ export async function unplaceServer(
       host: null,
       node: null,
       vm_state: set.vmState,
-      task_state: set.taskState,
-      task_deadline: set.deadline,
+      task_state: unlessNext('task_state', set.taskState),
+      task_deadline: unlessNext('task_deadline', set.deadline),
       updated_at: set.at,
       revision: eb('revision', '+', 1),
     }))
@@ -129,12 +130,21 @@ interface Writing extends ServerSet {
 }
 /** One for each choice of columns and conditions: as many as there are callers. */
 const writings = new Map<string, ReturnType<typeof writing>>();
-const writing = (columns: readonly (keyof ServerSet)[], more: { epoch?: number; vmState?: string; noTask?: true; inTask?: string }) =>
+const writing = (
+  columns: readonly (keyof ServerSet)[],
+  own: NextTask | undefined,
+  more: { epoch?: number; vmState?: string; noTask?: true; inTask?: string },
+) =>
   prepared((db, p: Writing) =>
     db
       .updateTable('servers')
       .set((eb) => ({
-        ...Object.fromEntries(columns.map((column) => [column, p[column]])),
+        ...Object.fromEntries(
+          columns.map((column) => [
+            column,
+            column === 'task_state' || column === 'task_deadline' ? unlessNext(column, p[column], own) : p[column],
+          ]),
+        ),
         updated_at: p.at,
         revision: eb('revision', '+', 1),
       }))
@@ -147,17 +157,27 @@ const writing = (columns: readonly (keyof ServerSet)[], more: { epoch?: number; 
   );
 
 /** Writes a server's state with its change row; only while it lives, and while it is owned under `epoch`, in that vm_state, or in that task (or none), when
- *  these are given. False: it is not. */
+ *  these are given. False: it is not. The task of a delete that was asked for meanwhile stays, unless it is the writer's `own`. */
 export async function setServer(
   tx: Query,
   server: Pick<Server, 'uuid' | 'projectId'>,
   set: ServerSet,
-  more: { what: string; at: Micros; epoch?: number; vmState?: string; noTask?: true; inTask?: string; body?: object },
+  more: {
+    what: string;
+    at: Micros;
+    epoch?: number;
+    vmState?: string;
+    noTask?: true;
+    inTask?: string;
+    own?: NextTask | undefined;
+    body?: object;
+  },
 ): Promise<boolean> {
   const { at, epoch, vmState: inState, noTask, inTask } = more;
   const columns = Object.keys(set) as (keyof ServerSet)[]; // a closed list: callers write it out
-  const shape = `${columns} ${epoch !== undefined} ${inState !== undefined} ${noTask} ${inTask !== undefined}`;
-  const write = writings.get(shape) ?? writing(columns, more);
+  const own = isNextTask(set.task_state) ? set.task_state : more.own;
+  const shape = `${columns} ${own} ${epoch !== undefined} ${inState !== undefined} ${noTask} ${inTask !== undefined}`;
+  const write = writings.get(shape) ?? writing(columns, own, more);
   writings.set(shape, write);
   if (!met(await write(tx, { ...set, uuid: server.uuid, at, epoch, inState, inTask }))) return false;
   const { vm_state: vmState, task_state: taskState, power_state: powerState } = set;
