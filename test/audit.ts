@@ -176,6 +176,8 @@ export async function audit(db: Database, more: Audited): Promise<string[]> {
   for (const server of servers) {
     if (!more.tasksMayRun && server.task_state !== null) wrong.push(`server ${server.uuid} is still ${server.task_state}`);
     if (!more.tasksMayRun && server.vm_state === 'building') wrong.push(`server ${server.uuid} is still building`);
+    if (server.task_state === null && (server.soft_deleted_at !== null) !== (server.vm_state === 'soft-delete'))
+      wrong.push(`server ${server.uuid} is ${server.vm_state}, and ${server.soft_deleted_at === null ? 'was not' : 'was'} deleted softly`);
     if (server.vm_state === 'error' && server.fault === null) wrong.push(`server ${server.uuid} is in error without a reason`);
     if (server.vm_state === 'active' && server.host === null) wrong.push(`server ${server.uuid} is active nowhere`);
   }

@@ -50,6 +50,11 @@ export const migrationWrongState = row<{ id: string; server: string; state: stri
   'invalid',
   (p) => `Migration ${p.id} state of instance ${p.server} is ${p.state}. Cannot ${p.action} while the migration is in this state.`,
 );
+export const moveOvertaken = row<{ server: string }>(
+  'move.overtaken',
+  'conflict',
+  (p) => `Server ${p.server} is no longer where or what it was when the move was asked for: it stays as it is.`,
+);
 export const migrationAborted = row<Nothing>('migration.aborted', 'conflict', () => 'The live migration was aborted.');
 export const needsOffloaded = row<Nothing>(
   'unshelve.needs_offloaded',

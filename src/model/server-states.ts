@@ -117,7 +117,7 @@ export const actionRules = {
   unrescue: { vm: ['rescued'], ...usual },
   changePassword: { vm: ['active'], ...usual },
   rebuild: { vm: ['active', 'stopped', 'error'], ...usual },
-  evacuate: { vm: ['active', 'stopped', 'error'], lock: false, hostNeeded: false, launched: true },
+  evacuate: { vm: ['active', 'stopped', 'error'], notTask: ['deleting', 'soft-deleting'], lock: false, hostNeeded: false, launched: true },
   resize: { vm: ['active', 'stopped'], ...usual, hostNeeded: true },
   migrate: { vm: ['active', 'stopped'], ...usual, hostNeeded: true },
   confirmResize: { vm: ['resized'], ...usual },

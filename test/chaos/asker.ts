@@ -12,13 +12,16 @@ export interface Asker {
 }
 
 const ASK_MS = 90_000;
+/** Shorter than tokens live. */
+const TOKEN_MS = 1_800_000;
 /** Pause of a client that found nobody. */
 const AWAY_MS = 300;
 
 /** Asks the cloud as one user and takes any answer, also none. `path` begins with the service: /v2.1/servers, /volume/v3/volumes; bytes are sent as they are. */
 export async function askerFor(base: string, dataDir: string, user: 'admin' | 'demo', wrong: (what: string) => void): Promise<Asker> {
-  const { token } = await loginAs(base, dataDir, user);
-  return {
+  let { token } = await loginAs(base, dataDir, user);
+  let loggedIn = performance.now();
+  const asker: Asker = {
     async ask(method, path, body, headers = {}) {
       const began = performance.now();
       try {
@@ -34,6 +37,12 @@ export async function askerFor(base: string, dataDir: string, user: 'admin' | 'd
           signal: AbortSignal.timeout(ASK_MS),
         });
         const text = await answer.text();
+        if (answer.status === 401 && performance.now() - loggedIn > TOKEN_MS) {
+          // A long run outlives its token.
+          ({ token } = await loginAs(base, dataDir, user));
+          loggedIn = performance.now();
+          return asker.ask(method, path, body, headers);
+        }
         // What a part that was struck explains is no fault; whatever is not thought of is. A card that cannot be plugged is a 500 in Nova's API.
         if ((answer.status === 500 || answer.status === 501) && !/Failed to (at|de)tach network adapter/.test(text))
           wrong(`${method} ${path} ${JSON.stringify(body)} -> ${answer.status} ${text}`);
@@ -50,6 +59,7 @@ export async function askerFor(base: string, dataDir: string, user: 'admin' | 'd
       }
     },
   };
+  return asker;
 }
 /** Requests that were answered with 400: for whoever writes deeds. */
 export const unfit = new Set<string>();

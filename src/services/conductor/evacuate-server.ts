@@ -7,7 +7,18 @@ import { claimedCells } from './claimed-cells.ts';
 import { askDeed, askedKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
-import { arriving, askIfPossible, bindBack, bindPorts, hostIpOf, migrationOf, noteEvents, notesOf } from './move-steps.ts';
+import {
+  arriving,
+  askIfPossible,
+  bindBack,
+  bindPorts,
+  hostIpOf,
+  migrationOf,
+  mustStillFit,
+  noteEvents,
+  notesOf,
+  stateUnlessOvertaken,
+} from './move-steps.ts';
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
@@ -55,7 +66,7 @@ export const evacuateServer: JobSpec<'evacuate-server'> = {
       if (!notesOf(run).dest) await noteEvents(tx, run.job, null, at, { rebuild_server: 'open' });
       return {};
     });
-    await failAction(run, cause, { vm_state: 'error' });
+    await failAction(run, cause, stateUnlessOvertaken(cause, 'error'));
   },
 };
 
@@ -67,6 +78,7 @@ const reserve: Step<'evacuate-server'> = {
   async do(run) {
     const { job, parts, server } = run;
     const { input } = job;
+    await mustStillFit(run, input.migrationUuid, 'evacuate');
     const group = await groupOfMover(parts.db.read, server);
     const wish = {
       flavor: server.flavor,

@@ -11,7 +11,19 @@ import { claimedCells } from './claimed-cells.ts';
 import { type AskedNote, askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
-import { arriving, askIfPossible, bindBack, bindPorts, hostIpOf, migrationOf, noteEvents, notesOf, orderTidying } from './move-steps.ts';
+import {
+  arriving,
+  askIfPossible,
+  bindBack,
+  bindPorts,
+  hostIpOf,
+  migrationOf,
+  mustStillFit,
+  noteEvents,
+  notesOf,
+  orderTidying,
+  stateUnlessOvertaken,
+} from './move-steps.ts';
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import { partsAskOf } from './parts-ask.ts';
@@ -49,7 +61,12 @@ export const liveMigrate: JobSpec<'live-migrate'> = {
       }
       const aborted = cause.code === 'migration.aborted';
       await setMigration(tx, job.input.migrationUuid, { status: aborted ? 'cancelled' : 'error' }, at);
-      const set = { vm_state: job.input.vmStateBefore, task_state: null, task_deadline: null, ...(aborted ? {} : fault) };
+      const set = {
+        ...stateUnlessOvertaken(cause, job.input.vmStateBefore),
+        task_state: null,
+        task_deadline: null,
+        ...(aborted ? {} : fault),
+      };
       await setServer(tx, server, set, { what: 'action-failed', at, body: { fault: cause.message } });
       const { dest } = notesOf(run);
       if (dest) await noteEvents(tx, job, dest.host, at, { compute_rollback_live_migration_at_destination: 'done' });
@@ -86,6 +103,7 @@ const reserve: Step<'live-migrate'> = {
     const { job, parts, server } = run;
     const { input } = job;
     if ((await wishOf(run)) === 'abort') throw migrationAborted({});
+    await mustStillFit(run, input.migrationUuid, 'liveMigrate');
     const group = await groupOfMover(parts.db.read, server);
     const wish = {
       flavor: server.flavor,

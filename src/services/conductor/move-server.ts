@@ -7,7 +7,18 @@ import { claimedCells } from './claimed-cells.ts';
 import { askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { findPlace, groupOfMover } from './find-place.ts';
 import { ownDisks } from './guests.ts';
-import { arriving, askIfPossible, bindBack, bindPorts, hostIpOf, migrationOf, noteEvents, notesOf } from './move-steps.ts';
+import {
+  arriving,
+  askIfPossible,
+  bindBack,
+  bindPorts,
+  hostIpOf,
+  migrationOf,
+  mustStillFit,
+  noteEvents,
+  notesOf,
+  stateUnlessOvertaken,
+} from './move-steps.ts';
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import { partsAskOf } from './parts-ask.ts';
@@ -54,10 +65,11 @@ export const moveServer: JobSpec<'move-server'> = {
     const at = parts.clock.now();
     await run.commit(async (tx) => {
       const migration = await migrationOf(tx, job.input.migrationUuid);
-      await giveBackExcess(tx, server.projectId, migration, server.flavor);
+      // What was taken for it when it was asked for, whatever the server is now.
+      await giveBackExcess(tx, server.projectId, migration, migration.oldFlavor ?? server.flavor);
       await setMigration(tx, migration.uuid, { status: 'error' }, at);
-      const vm_state = notesOf(run).lost ? 'error' : job.input.vmStateBefore;
-      const set = { vm_state, task_state: null, task_deadline: null, fault: faultText(faultOf(cause, at)) };
+      const state = stateUnlessOvertaken(cause, notesOf(run).lost ? 'error' : job.input.vmStateBefore);
+      const set = { ...state, task_state: null, task_deadline: null, fault: faultText(faultOf(cause, at)) };
       await setServer(tx, server, set, { what: 'action-failed', at, body: { fault: cause.message } });
       await closeAction(tx, job, { at, error: cause.message });
       return { to: 'failed' };
@@ -74,6 +86,7 @@ const reserve: Step<'move-server'> = {
   async do(run) {
     const { job, parts, server } = run;
     const { input } = job;
+    await mustStillFit(run, input.migrationUuid, 'resize');
     const group = await groupOfMover(parts.db.read, server);
     const flavor = flavorOf(run);
     const excludedHosts = input.sameHost || server.host === null ? [] : [server.host];

@@ -5,8 +5,10 @@ import { insertJobs } from '../../db/tables/compute/jobs.ts';
 import { findMigration, type ServerMigration } from '../../db/tables/compute/migrations.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { CloudError } from '../../model/errors.ts';
+import { moveOvertaken } from '../../model/errors-moves.ts';
 import type { Job, JobKind } from '../../model/jobs.ts';
 import type { Flavor, NetworkInfo, Server } from '../../model/server.ts';
+import { actionRules } from '../../model/server-states.ts';
 import type { ClaimedCells } from './claimed-cells.ts';
 import { type AskedNote, askDeed, askedKey, type DeedAsk, type DeedSaid, saidKey } from './deed-step.ts';
 import { type GuestDisks, guestOf, instanceOf } from './guests.ts';
@@ -36,6 +38,18 @@ export async function migrationOf(db: Query, uuid: string): Promise<ServerMigrat
   if (!migration) throw new Error(`migration ${uuid} has no row`);
   return migration;
 }
+
+/** Begins a move: its server must stand where it stood when it was asked for, in a state that allows it. Another task may have been on its way then, as an
+ *  evacuation is asked for in any, and a task after it. Throws moveOvertaken; nothing is held then. */
+export async function mustStillFit(run: Run, migrationUuid: string, action: 'resize' | 'liveMigrate' | 'evacuate'): Promise<void> {
+  const { parts, server } = run;
+  const { sourceHost } = await migrationOf(parts.db.read, migrationUuid);
+  const states: readonly string[] = actionRules[action].vm;
+  if (sourceHost !== server.host || !states.includes(server.vmState) || server.softDeletedAt !== null)
+    throw moveOvertaken({ server: server.uuid });
+}
+/** What a move that failed makes of the vm_state: nothing, when it never began. */
+export const stateUnlessOvertaken = (cause: CloudError, vmState: string) => (cause.code === 'move.overtaken' ? {} : { vm_state: vmState });
 
 export const hostIpOf = async (tx: Query, host: string): Promise<string | null> =>
   (await tx.selectFrom('hypervisors').select('host_ip').where('host', '=', host).executeTakeFirst())?.host_ip ?? null;

@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { systemClock } from '../../../src/lib/clock.ts';
+import { died } from '../../../src/services/conductor/run-job.ts';
 import { type ActHouse, message, openActHouse } from '../acts/house.ts';
 
 let house: ActHouse;
+/** Points at which every conductor dies that comes to them, until they are taken out. */
+const deadly = new Set<string>();
+const passed = new Set<string>();
 before(async () => {
-  house = await openActHouse({ hosts: 3 });
+  house = await openActHouse({
+    hosts: 3,
+    conductor: { pollMs: 20, resendMs: 100, leaseMs: 300 },
+    onStep(kind, step, phase) {
+      const point = `${kind}.${step}.${phase}`;
+      passed.add(point);
+      if (deadly.has(point)) throw died;
+    },
+  });
 });
 afterEach(async () => {
   await down(null);
@@ -97,4 +109,47 @@ test('an evacuation that fails leaves an error with its reason, and can be asked
   await house.put(id, { metadata: '{}' });
   await house.act(id, { evacuate: {} }, admin);
   assert.equal((await house.ended(id)).vmState, 'active');
+});
+
+test('asked for while a resize is leaving the host that is down now, it finds the server elsewhere and leaves it there', async () => {
+  const id = await house.boot();
+  const from = (await house.server(id)).host ?? '';
+  deadly.add('move-server.arrive.before');
+  try {
+    assert.equal((await house.act(id, { resize: { flavorRef: '2' } })).status, 202);
+    await house.core.until(
+      async () => passed.has('move-server.arrive.before'),
+      (there) => there,
+    );
+    await down(from);
+    assert.equal((await house.act(id, { evacuate: {} }, admin)).status, 200);
+  } finally {
+    deadly.clear();
+  }
+  const server = await house.ended(id);
+  assert.deepEqual([server.vmState, server.taskState, server.flavor.flavorId], ['resized', null, '2']);
+  assert.notEqual(server.host, from);
+  assert.match(server.fault?.message ?? '', /no longer where or what it was/);
+  assert.deepEqual(
+    (await moves(id)).map((move) => [move.type, move.status]),
+    [
+      ['resize', 'finished'],
+      ['evacuation', 'error'],
+    ],
+  );
+  await down(null);
+  assert.equal((await house.act(id, { confirmResize: null })).status, 204);
+  assert.equal((await house.ended(id)).vmState, 'active');
+  assert.deepEqual(await house.core.audit(), []);
+});
+
+test('what is being deleted is not evacuated', async () => {
+  const id = await house.boot();
+  await down((await house.server(id)).host);
+  for (const task of ['deleting', 'soft-deleting']) {
+    await house.put(id, { task_state: task });
+    const refused = await house.act(id, { evacuate: {} }, admin);
+    assert.deepEqual([refused.status, message(refused)], [409, `Cannot 'evacuate' instance ${id} while it is in task_state ${task}`]);
+  }
+  await house.put(id, { task_state: null });
 });
