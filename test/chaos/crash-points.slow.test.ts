@@ -21,7 +21,13 @@ for (const story of crashStories)
     const points = (await pointsOf(house, story)).filter(() => turn++ % EVERY === 0);
     t.diagnostic(`dies at ${points.join(', ')}`);
     const wrong: string[] = [];
-    for (const point of points) for (const line of (await dieAt(house, story, point)) ?? []) wrong.push(`${point}: ${line}`);
+    const missed: string[] = [];
+    for (const point of points) {
+      const lines = await dieAt(house, story, point);
+      if (!lines) missed.push(point);
+      for (const line of lines ?? []) wrong.push(`${point}: ${line}`);
+    }
+    t.diagnostic(`${points.length - missed.length} deaths${missed.length > 0 ? `; never came to ${missed.join(', ')}` : ''}`);
     wrong.push(...(await house.wipe()), ...house.wrong.splice(0));
     assert.deepEqual(wrong, []);
   });
