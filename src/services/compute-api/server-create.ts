@@ -44,7 +44,7 @@ export async function createServer(parts: ServerParts, call: Call<ServerCreate>)
   try {
     accepted = await accept(parts.db, acceptance);
   } catch (cause) {
-    await acceptance.release();
+    if (!isMute(cause)) await acceptance.release(); // else it may be accepted; if it is not, a conductor does it
     throw cause;
   }
   if (!accepted.fresh) await acceptance.release();

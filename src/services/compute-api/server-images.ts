@@ -81,10 +81,7 @@ async function begin(
       return { ...common, taskState, kind, input: { serverUuid, imageId, backup: wanted.backup } };
     });
   } catch (cause) {
-    await parts.images
-      .remove(imageId)
-      .then(intent.forget)
-      .catch((undo) => call.log.warn({ err: undo, image: imageId }, 'an unused image could not be removed'));
+    await unregister(parts, call, { imageId, intent }, cause);
     throw cause;
   }
   return imageId;
@@ -107,6 +104,20 @@ export async function register(
     if (cause instanceof CloudError && cause.kind === 'tooLarge') throw imageQuotaExceeded({ why: cause.message }, { cause });
     throw cause;
   }
+}
+
+/** The image goes again, whose request was refused because of `cause`. Where nobody knows whether it was accepted, a conductor sees to it. */
+export async function unregister(
+  parts: ServerParts,
+  call: Call,
+  { imageId, intent }: { readonly imageId: string; readonly intent: RequestIntent },
+  cause: unknown,
+): Promise<void> {
+  if (isMute(cause)) return;
+  await parts.images
+    .remove(imageId)
+    .then(intent.forget)
+    .catch((undo) => call.log.warn({ err: undo, image: imageId }, 'an unused image could not be removed'));
 }
 
 /** Properties that are an image's own and not inherited.  Spec: non_inheritable_image_properties. */

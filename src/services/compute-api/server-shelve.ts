@@ -2,7 +2,7 @@ import type { Call, Reply } from '../../http/call.ts';
 import { hostOutsideZone, moveHostUnknown, needsOffloaded } from '../../model/errors-moves.ts';
 import { DEFAULT_ZONE } from '../../model/server.ts';
 import { hostFacts, ownerOf, serverOf } from './server-find.ts';
-import { newImage, register } from './server-images.ts';
+import { newImage, register, unregister } from './server-images.ts';
 import type { ServerParts } from './server-parts.ts';
 import { beginTask, mustAllow } from './server-tasks.ts';
 import { mustBeZone } from './server-wish.ts';
@@ -25,11 +25,7 @@ export async function shelveServer(parts: ServerParts, call: Call): Promise<Repl
       return { taskState: 'shelving', actionName: 'shelve', kind: 'shelve-server', input, ...also };
     });
   } catch (cause) {
-    if (imageId !== null)
-      await parts.images
-        .remove(imageId)
-        .then(registered?.intent.forget)
-        .catch((undo) => call.log.warn({ err: undo, image: imageId }, 'an unused image could not be removed'));
+    if (registered) await unregister(parts, call, registered, cause);
     throw cause;
   }
   return { status: 202 };

@@ -165,7 +165,7 @@ export async function attachVolume(parts: ServerParts, call: Call<AttachVolume>)
       };
     });
   } catch (cause) {
-    await parts.volumes.release(attachment).then(intent.forget, () => undefined); // else a conductor does it
+    if (!isMute(cause)) await parts.volumes.release(attachment).then(intent.forget, () => undefined); // else a conductor does it
     throw cause;
   }
   if (attachAnswersEmpty(call.version)) return { status: 202 };
@@ -212,7 +212,7 @@ export async function detachVolume(parts: ServerParts, call: Call): Promise<Repl
       return { taskState: null, actionName: 'detach_volume', kind: 'detach-volume', input, details: { volumeId }, also: intent.fulfil };
     });
   } catch (cause) {
-    await parts.volumes.rollDetaching(volumeId).then(intent.forget, () => undefined); // else a conductor does it
+    if (!isMute(cause)) await parts.volumes.rollDetaching(volumeId).then(intent.forget, () => undefined); // else a conductor does it
     throw cause;
   }
   return { status: 202 };
@@ -273,10 +273,11 @@ async function swapVolume(parts: ServerParts, call: Call, seen: Server, row: Blo
       return { taskState: null, actionName: 'swap_volume', kind: 'swap-volume', input, details, also: intent.fulfil };
     });
   } catch (cause) {
+    if (isMute(cause)) throw cause; // it may be accepted; if it is not, a conductor does what follows
     try {
       await volumes.rollDetaching(oldVolumeId);
       if (newAttachment !== undefined) await volumes.release(newAttachment);
-      if (!isMute(cause)) await intent.forget();
+      await intent.forget();
     } catch {
       // a conductor does it
     }

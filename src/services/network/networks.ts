@@ -270,12 +270,12 @@ export async function deleteNetwork(parts: NetworkParts, call: Call): Promise<Re
       throw networkInUse({ id: row.uuid, ports: left.ports });
     }
     mustBeRevision(call, row);
-    const subnets = await tx.selectFrom('net_subnets').select(['uuid', 'project_id']).where('network_uuid', '=', row.uuid).execute();
+    // Only what this transaction deletes is given back: one of them may be deleted by itself at this moment.
+    const subnets = await tx.deleteFrom('net_subnets').where('network_uuid', '=', row.uuid).returning(['uuid', 'project_id']).execute();
     for (const subnet of subnets) {
       await tx.deleteFrom('net_addresses').where('subnet_uuid', '=', subnet.uuid).execute();
       await giveQuota(tx, subnet.project_id, 'subnet', 1);
     }
-    await tx.deleteFrom('net_subnets').where('network_uuid', '=', row.uuid).execute();
     await giveQuota(tx, row.project_id, 'network', 1);
   });
   return { status: 204 };

@@ -177,16 +177,13 @@ export async function deleteGroup(parts: NetworkParts, call: Call): Promise<Repl
     }
     mustBeRevision(call, row);
     // Its own rules go with it, and rules of others that let its members in.
+    // Only what this transaction deletes is given back: one of them may be deleted by itself at this moment.
     const rules = await tx
-      .selectFrom('net_security_group_rules')
-      .select(['uuid', 'project_id'])
-      .where((eb) => eb.or([eb('group_uuid', '=', row.uuid), eb('remote_group_uuid', '=', row.uuid)]))
-      .execute();
-    for (const rule of rules) await giveQuota(tx, rule.project_id, 'security_group_rule', 1);
-    await tx
       .deleteFrom('net_security_group_rules')
       .where((eb) => eb.or([eb('group_uuid', '=', row.uuid), eb('remote_group_uuid', '=', row.uuid)]))
+      .returning(['project_id'])
       .execute();
+    for (const rule of rules) await giveQuota(tx, rule.project_id, 'security_group_rule', 1);
     await giveQuota(tx, row.project_id, 'security_group', 1);
   });
   return { status: 204 };

@@ -143,24 +143,28 @@ export async function openTasks(options: TaskOptions): Promise<Tasks> {
 
 async function perform(parts: TaskOptions, task: string, wish: TaskWish, signal: AbortSignal): Promise<void> {
   const { db, clock, log } = parts;
-  const over = async (tx: Query) => void (await tx.deleteFrom('volume_tasks').where('uuid', '=', task).execute());
+  const over = async (tx: Query) => (await tx.deleteFrom('volume_tasks').where('uuid', '=', task).executeTakeFirst()).numDeletedRows > 0n;
   try {
     await doing[wish.kind](parts, wish as never, signal, over); // each kind has its own doer
   } catch (cause) {
-    if (signal.aborted) throw cause;
+    // A database that went away says nothing of the task: it may even be written down as done.
+    if (signal.aborted || (cause instanceof CloudError && cause.code.startsWith('database.'))) throw cause;
     const now = clock.now();
     log.warn({ err: cause, task: wish.kind, target: wish.target }, 'a task on a volume failed');
-    await db.transaction(async (tx) => {
+    const mine = await db.transaction(async (tx) => {
+      // Another process may have brought it to its end while this one stood still.
+      if (!(await over(tx))) return false;
       await fail(tx, wish, cause, now);
-      await over(tx);
+      return true;
     });
-    if (wish.kind === 'reimage-volume') await tellReimaged(parts, wish.target, wish.servers, false);
+    if (mine && wish.kind === 'reimage-volume') await tellReimaged(parts, wish.target, wish.servers, false);
   }
 }
 
 const coverOf = (row: Pick<VolumeRow, 'encryption_key_id'>) => (row.encryption_key_id === null ? 'plain' : 'locked');
 
-type Over = (tx: Query) => Promise<void>;
+/** Takes the task out of the book. False: somebody has done it. */
+type Over = (tx: Query) => Promise<boolean>;
 type Doer<K extends TaskWish['kind']> = (
   parts: TaskOptions,
   wish: Extract<TaskWish, { kind: K }>,

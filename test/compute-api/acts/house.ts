@@ -1,5 +1,6 @@
 import { volumeClient } from '../../../src/clients/volume.ts';
 import { agentPort, consoleAddressPort, consolePort, diagnosticsPort, guestCellsPort } from '../../../src/cloud/compute-ports.ts';
+import type { Database } from '../../../src/db/engine.ts';
 import { openFrontDoor } from '../../../src/http/front-door.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLog } from '../../../src/lib/log.ts';
@@ -14,8 +15,14 @@ export { DEMO_PROJECT };
 export const IMAGE = '7c1b4e62-1f63-4a3a-9d3f-53c1f3a2f001';
 
 /** The compute API over HTTP with everything behind it: conductor, scheduler, agents with fake hypervisors, images and ports in memory. */
-export async function openActHouse(more: HouseOptions & { parts?: Partial<ComputeApiParts> } = {}) {
-  const { parts, ...options } = more;
+export async function openActHouse(
+  more: HouseOptions & {
+    parts?: Partial<ComputeApiParts>;
+    /** Stands between the API, and nobody else, and the database. */
+    apiDb?: (db: Database) => Database;
+  } = {},
+) {
+  const { parts, apiDb = (db: Database) => db, ...options } = more;
   const core = await openHouse({ hosts: 1, conductor: { pollMs: 50, resendMs: 100 }, ...options });
   core.images.add({ id: IMAGE, name: 'tiny', properties: { hw_disk_bus: 'virtio', img_signature: 'x' } });
   const { db, bus } = core;
@@ -47,7 +54,7 @@ export async function openActHouse(more: HouseOptions & { parts?: Partial<Comput
   );
   const app = await createComputeApp({
     parts: {
-      db,
+      db: apiDb(db),
       bus,
       clock: options.clock ?? systemClock,
       log: silentLog,

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import type { Database } from '../../../src/db/engine.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
+import { databaseUnavailable } from '../../../src/model/errors-database.ts';
+import { type ActHouse, IMAGE, openActHouse } from './house.ts';
+
+// A database that dies as it saves: what the API asked for may be kept though the request is answered with a 503. What the request set aside elsewhere is
+// the server's then, and must not be taken back.
+
+let house: ActHouse;
+/** The answer to the API's how manieth commit from now on is lost; whether that is kept. */
+let loss: { left: number; readonly kept: boolean } | undefined;
+const losing = (db: Database): Database => ({
+  ...db,
+  async transaction(work) {
+    if (!loss || --loss.left > 0) return db.transaction(work);
+    const { kept } = loss;
+    loss = undefined;
+    if (kept) await db.transaction(work);
+    throw databaseUnavailable({ why: 'commit' });
+  },
+});
+before(async () => {
+  house = await openActHouse({ apiDb: losing });
+});
+afterEach(async () => {
+  await house.db.transaction((tx) => tx.deleteFrom('jobs').where('kind', '=', 'settle-request').execute());
+  await house.wipe();
+  assert.deepEqual(await house.core.audit(), []);
+});
+after(() => house.close());
+const imagesOf = (name: string) => [...house.core.images.images.values()].filter((one) => one.name.includes(name));
+/** Requests of two commits: what they are about to do is written first. */
+const ask = async (id: string, body: object, kept: boolean) => {
+  loss = { left: 2, kept };
+  assert.equal((await house.act(id, body)).status, 503);
+  assert.equal(loss, undefined);
+};
+
+test('shelve: the image that the server becomes stays', async () => {
+  const id = await house.boot();
+  await ask(id, { shelve: null }, true);
+  assert.equal((await house.ended(id)).vmState, 'shelved_offloaded');
+  assert.deepEqual(
+    imagesOf('-shelved').map((image) => image.status),
+    ['active'],
+  );
+  assert.equal((await house.act(id, { unshelve: null })).status, 202);
+  assert.equal((await house.ended(id)).vmState, 'active');
+});
+
+test('createImage: the image is made', async () => {
+  const id = await house.boot();
+  await ask(id, { createImage: { name: 'kept copy' } }, true);
+  await house.ended(id);
+  assert.deepEqual(
+    imagesOf('kept copy').map((image) => image.status),
+    ['active'],
+  );
+});
+
+test('one that was not kept leaves an image that a conductor removes', async () => {
+  const id = await house.boot();
+  const since = systemClock.now();
+  await ask(id, { createImage: { name: 'no copy' } }, false);
+  assert.deepEqual(await house.tasks(id, since), []);
+  assert.equal(imagesOf('no copy').length, 1);
+  await house.db.transaction((tx) => tx.updateTable('jobs').set({ not_before: 0 }).where('kind', '=', 'settle-request').execute());
+  await house.core.until(
+    async () => imagesOf('no copy').length,
+    (left) => left === 0,
+  );
+});
+
+test('a server is built', async () => {
+  loss = { left: 1, kept: true };
+  const made = await house.ask('POST /servers', { body: { server: { name: 'kept', imageRef: IMAGE, flavorRef: '1' } } });
+  assert.equal(made.status, 503);
+  const [row] = await house.db.read.selectFrom('servers').select('uuid').where('deleted', '=', 0).execute();
+  assert.equal((await house.ended(row?.uuid ?? '')).vmState, 'active');
+});
