@@ -177,17 +177,21 @@ async function recordBuilt(tx: Query, report: AgentReport, job: Job, server: Ser
   await finishAction(tx, action, at, null);
 }
 
+/** What a server is whose guest was found so, if it is one of these: a stop, pause or suspend whose answer was lost was done all the same. */
+const stateOfPower: Readonly<Partial<Record<NonNullable<AgentReport['power']>, string>>> = {
+  running: 'active',
+  paused: 'paused',
+  suspended: 'suspended',
+  shutdown: 'stopped',
+  crashed: 'stopped',
+};
+const follows: ReadonlySet<string> = new Set(Object.values(stateOfPower));
+
 /** A guest that stopped or started by itself. A running task has the say over states, as in Nova. */
 async function recordPower(tx: Query, report: AgentReport, server: Server, at: Micros): Promise<void> {
   if (server.taskState !== null || report.power === null) return;
   const power_state = powerStates[report.power];
-  const stopped = report.power === 'shutdown' || report.power === 'crashed';
-  const vm_state =
-    stopped && server.vmState === 'active'
-      ? 'stopped'
-      : report.power === 'running' && server.vmState === 'stopped'
-        ? 'active'
-        : server.vmState;
+  const vm_state = (follows.has(server.vmState) ? stateOfPower[report.power] : undefined) ?? server.vmState;
   if (power_state === server.powerState && vm_state === server.vmState) return;
   const more = { what: 'power', at, epoch: report.epoch, noTask: true as const, body: { details: report.details } };
   await setServer(tx, server, { vm_state, power_state }, more);

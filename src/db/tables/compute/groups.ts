@@ -30,15 +30,18 @@ export async function readGroup(db: Query, uuid: string): Promise<GroupRule | un
   };
 }
 
-/** Counts a member in on a host if the group's rule allows it there; the counter row is where parallel placings meet. */
+/** Counts a member in on a host if the group's rule allows it there; the counter row is where parallel placings meet. A group that was deleted
+ *  meanwhile has no rule and counts nobody. */
 export async function joinGroupHost(tx: Query, kind: EngineKind, group: Omit<GroupRule, 'hosts'>, host: string): Promise<boolean> {
+  // A write to the group's own row: its delete waits for this placing, or this one finds it gone. Affinity looks at other hosts' rows too: so placings of one
+  // group follow each other.
+  const there = await tx
+    .updateTable('server_groups')
+    .set((eb) => ({ policy: eb.ref('policy') }))
+    .where('uuid', '=', group.uuid)
+    .executeTakeFirst();
+  if (there.numUpdatedRows === 0n) return true;
   if (group.policy === 'affinity') {
-    // Affinity looks at other hosts' rows too: a write to the group's own row makes placings of one group follow each other.
-    await tx
-      .updateTable('server_groups')
-      .set((eb) => ({ policy: eb.ref('policy') }))
-      .where('uuid', '=', group.uuid)
-      .execute();
     const elsewhere = await tx
       .selectFrom('server_group_hosts')
       .select('host')
