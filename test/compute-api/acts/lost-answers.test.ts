@@ -80,3 +80,20 @@ test('a server is built', async () => {
   const [row] = await house.db.read.selectFrom('servers').select('uuid').where('deleted', '=', 0).execute();
   assert.equal((await house.ended(row?.uuid ?? '')).vmState, 'active');
 });
+
+for (const [act, state, back] of [
+  ['pause', 'paused', 'unpause'],
+  ['suspend', 'suspended', 'resume'],
+] as const)
+  test(`${act}: one whose answer the hypervisor lost was done, and the server is what its guest is found to be`, async () => {
+    const id = await house.boot('active', { [`fake:${act}`]: 'lose-reply-once' });
+    assert.equal((await house.act(id, { [act]: null })).status, 202);
+    assert.match((await house.ended(id)).fault?.message ?? '', /reply to .* was lost/);
+    await house.core.agents.get((await house.server(id)).host ?? '')?.sync();
+    await house.core.until(
+      () => house.server(id),
+      (server) => server.vmState === state,
+    );
+    assert.equal((await house.act(id, { [back]: null })).status, 202);
+    assert.equal((await house.ended(id)).vmState, 'active');
+  });
