@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { imageClient } from '../../src/clients/image.ts';
 import { neighbour } from '../../src/clients/neighbour.ts';
+import type { Database } from '../../src/db/engine.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { openFrontDoor } from '../../src/http/front-door.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -32,14 +33,22 @@ export interface Answer {
 }
 
 /** A real block storage service on a port, a database and a directory of its own. `imageUrl`: a real image service's. */
-export async function openVolumeHouse(options: { imageUrl?: () => string; imageToken?: string; qemuImg?: string | null } = {}) {
+export async function openVolumeHouse(
+  options: {
+    imageUrl?: () => string;
+    imageToken?: string;
+    qemuImg?: string | null;
+    /** Stands between the service and the database. */
+    between?: (db: Database) => Database;
+  } = {},
+) {
   const dir = await mkdtemp(join(tmpdir(), 'kilonova-volume-'));
   const { db, drop } = await ownDatabase();
   await migrate(db);
   const grown: string[] = [];
   const open = async () => {
     const app = await createVolumeApp({
-      db,
+      db: options.between?.(db) ?? db,
       clock: systemClock,
       log: silentLog,
       storeDir: join(dir, 'volumes'),

@@ -3,11 +3,13 @@ import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { newUuid } from '../../src/lib/ids.ts';
+import { lostCommits } from '../support/lost-commits.ts';
 import { openVolumeHouse, projects, type VolumeHouse } from './house.ts';
 
+const commits = lostCommits();
 let house: VolumeHouse;
 before(async () => {
-  house = await openVolumeHouse();
+  house = await openVolumeHouse({ between: commits.between });
 });
 after(() => house.close());
 const act = (who: string, id: string, action: object, at?: string) =>
@@ -235,6 +237,18 @@ test('what goes wrong behind a request stands in the state and in a message', as
   assert.equal(messages.length, 1);
   assert.match(messages[0].user_message, /create: /);
   assert.doesNotMatch(messages[0].user_message, /kilonova-volume-/, 'no path of the host');
+});
+
+test('a task that was written down as done though the answer was lost is no failure: nothing is given back for it', async () => {
+  const used = async () => (await house.ask('ann', `GET /v3/os-quota-sets/${projects.ann}?usage=true`)).body.quota_set.gigabytes.in_use;
+  const id = await house.volume('ann');
+  const before = await used();
+  commits.lose(3, true); // the request's commit, the lease of the task, its end
+  assert.equal((await act('ann', id, { 'os-extend': { new_size: 3 } })).status, 202);
+  await house.idle();
+  assert.equal(commits.waits(), false);
+  const { status, size } = await house.show(id);
+  assert.deepEqual([status, size, (await used()) - before], ['available', 3, 2]);
 });
 
 const bad: readonly (readonly [what: string, body: unknown, status: number])[] = [

@@ -1,28 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import type { Database } from '../../../src/db/engine.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { databaseUnavailable } from '../../../src/model/errors-database.ts';
+import { lostCommits } from '../../support/lost-commits.ts';
 import { type ActHouse, IMAGE, openActHouse } from './house.ts';
 
 // A database that dies as it saves: what the API asked for may be kept though the request is answered with a 503. What the request set aside elsewhere is
 // the server's then, and must not be taken back.
 
 let house: ActHouse;
-/** The answer to the API's how manieth commit from now on is lost; whether that is kept. */
-let loss: { left: number; readonly kept: boolean } | undefined;
-const losing = (db: Database): Database => ({
-  ...db,
-  async transaction(work) {
-    if (!loss || --loss.left > 0) return db.transaction(work);
-    const { kept } = loss;
-    loss = undefined;
-    if (kept) await db.transaction(work);
-    throw databaseUnavailable({ why: 'commit' });
-  },
-});
+const commits = lostCommits();
 before(async () => {
-  house = await openActHouse({ apiDb: losing });
+  house = await openActHouse({ apiDb: commits.between });
 });
 afterEach(async () => {
   await house.db.transaction((tx) => tx.deleteFrom('jobs').where('kind', '=', 'settle-request').execute());
@@ -33,9 +21,9 @@ after(() => house.close());
 const imagesOf = (name: string) => [...house.core.images.images.values()].filter((one) => one.name.includes(name));
 /** Requests of two commits: what they are about to do is written first. */
 const ask = async (id: string, body: object, kept: boolean) => {
-  loss = { left: 2, kept };
+  commits.lose(2, kept);
   assert.equal((await house.act(id, body)).status, 503);
-  assert.equal(loss, undefined);
+  assert.equal(commits.waits(), false);
 };
 
 test('shelve: the image that the server becomes stays', async () => {
@@ -74,7 +62,7 @@ test('one that was not kept leaves an image that a conductor removes', async () 
 });
 
 test('a server is built', async () => {
-  loss = { left: 1, kept: true };
+  commits.lose(1, true);
   const made = await house.ask('POST /servers', { body: { server: { name: 'kept', imageRef: IMAGE, flavorRef: '1' } } });
   assert.equal(made.status, 503);
   const [row] = await house.db.read.selectFrom('servers').select('uuid').where('deleted', '=', 0).execute();
