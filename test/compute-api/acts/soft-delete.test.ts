@@ -15,7 +15,7 @@ const deadly = new Set<string>();
 const passed: string[] = [];
 before(async () => {
   house = await openActHouse({
-    conductor: { pollMs: 20, resendMs: 100, leaseMs: 300 },
+    conductor: { pollMs: 50, resendMs: 100, leaseMs: 300 },
     onStep(kind, step, phase) {
       const point = `${kind}.${step}.${phase}`;
       passed.push(point);

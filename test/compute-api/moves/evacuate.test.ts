@@ -11,7 +11,7 @@ const passed = new Set<string>();
 before(async () => {
   house = await openActHouse({
     hosts: 3,
-    conductor: { pollMs: 20, resendMs: 100, leaseMs: 300 },
+    conductor: { pollMs: 50, resendMs: 100, leaseMs: 300 },
     onStep(kind, step, phase) {
       const point = `${kind}.${step}.${phase}`;
       passed.add(point);
