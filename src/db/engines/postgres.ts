@@ -26,6 +26,9 @@ export function openPostgres(options: EngineOptions): Database {
     },
   });
   pool.on('error', () => {}); // an idle connection died: pg takes it out of the pool, the next query opens another
+  // The query under way is told of a lost connection too. Each connection has its listener for life: between the pool's own and ours there are moments in
+  // which a last word of the server would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pooledDatabase(
     {
       kind: 'postgres',
@@ -45,8 +48,6 @@ function toNumber(text: string): number | string {
 }
 
 function session(client: PoolClient): Session {
-  const ignore = () => {}; // the query under way is told of a lost connection too; without a listener the event would end the process
-  client.on('error', ignore);
   return {
     async run<R>(query: { sql: string; parameters: readonly unknown[] }): Promise<QueryResult<R>> {
       const answer = await client.query(query.sql, [...query.parameters]);
@@ -55,7 +56,6 @@ function session(client: PoolClient): Session {
       return { rows: answer.rows, numAffectedRows: BigInt(answer.rowCount ?? 0) };
     },
     release(broken) {
-      client.off('error', ignore);
       client.release(broken);
     },
   };

@@ -49,9 +49,11 @@ export async function registerHost(parts: Parts, ask: Input<Messages['registerHo
       await insertHost(tx, db.kind, { uuid: ask.hostUuid, host: ask.host, serviceId, bootId: ask.bootId, report: ask.report, at });
     else if (known.bootId !== ask.bootId) {
       const own = known.epoch === ask.epoch;
-      if (!own || !(await takeHostEpoch(tx, { uuid: ask.hostUuid, epoch: known.epoch, bootId: ask.bootId, report: ask.report, at })))
-        throw staleAgent({ host: ask.host, epoch: ask.epoch });
-      taken = known.epoch + 1;
+      const took = own && (await takeHostEpoch(tx, { uuid: ask.hostUuid, epoch: known.epoch, bootId: ask.bootId, report: ask.report, at }));
+      // An answer that was late makes agents ask again: the first asking may have been heard at this very moment, by another conductor.
+      const now = took ? undefined : await findHost(tx, { uuid: ask.hostUuid });
+      if (!took && now?.bootId !== ask.bootId) throw staleAgent({ host: ask.host, epoch: ask.epoch });
+      taken = now?.epoch ?? known.epoch + 1;
     }
     await offer(tx, parts, ask.hostUuid, ask.report, known?.traits ?? []);
     await completeEvacuations(tx, ask.host, at);
