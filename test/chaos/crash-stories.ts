@@ -154,8 +154,22 @@ export const crashStories: readonly CrashStory[] = [
   {
     name: 'extend a volume',
     before: boot,
-    act: async (house, id) =>
-      request(house, 'POST', `/volume/v3/volumes/${await attached(house, id)}/action`, { 'os-extend': { new_size: 2 } }),
+    async act(house, id) {
+      await request(house, 'POST', `/volume/v3/volumes/${await attached(house, id)}/action`, { 'os-extend': { new_size: 2 } });
+      // Block storage tells compute when it has grown; only then there is something to die in.
+      await waitFor(
+        async () =>
+          (await house.db.read
+            .selectFrom('server_actions')
+            .select('id')
+            .where('server_uuid', '=', id)
+            .where('action', '=', 'extend_volume')
+            .executeTakeFirst()) !== undefined,
+        30_000,
+        () => 'compute is not told of the larger volume',
+        10,
+      );
+    },
     ends: ['active'],
   },
   {
