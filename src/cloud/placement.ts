@@ -12,13 +12,13 @@ import { openFrontDoor } from '../http/front-door.ts';
 import type { Clock } from '../lib/clock.ts';
 import { lockDir } from '../lib/dir-lock.ts';
 import { type Log, openLog } from '../lib/log.ts';
+import { readRules } from '../model/policy-file.ts';
 import { noAuth } from '../services/placement/noauth.ts';
 import type { CandidateOptions } from '../services/placement/parts.ts';
 import { createPlacementApp } from '../services/placement/placement-app.ts';
 import { localName } from './api.ts';
 import { readConfig, readConfigFile } from './config.ts';
 import type { Settings } from './options.ts';
-import { readRules } from './policy-rules-file.ts';
 
 export interface PlacementOptions {
   readonly dataDir: string;

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { testGuest, until } from '../../test/contracts/driver.ts';
 import { requires } from '../../test/requires.ts';
+import { cacheFile, downloads } from '../../test/support/tiny-guest.ts';
 import type { Driver, GuestEvent, GuestSpec, ImageRef } from '../hypervisors/driver.ts';
 import { createQemuDriver } from '../hypervisors/qemu/qemu-driver.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -19,8 +18,6 @@ import { buildTinyImage, type TinyImage } from './tiny-image.ts';
 
 const run = promisify(execFile);
 const BOOT_MS = 120_000;
-/** Packages are downloaded once. */
-const cacheFolder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'kilonova-test');
 
 describe('the tiny guest on QEMU', { skip: requires('qemu', 'tiny-image') }, () => {
   let folder: string;
@@ -36,13 +33,6 @@ describe('the tiny guest on QEMU', { skip: requires('qemu', 'tiny-image') }, () 
     made.onEvent((event) => events.push(event));
     await made.start();
     return made;
-  };
-  const cached = async (file: string, diskFormat: ImageRef['diskFormat']) => {
-    const bytes = await readFile(file);
-    const hashValue = createHash('sha512').update(bytes).digest('hex');
-    const ref = { id: newUuid(), diskFormat, sizeBytes: bytes.length, hashAlgo: 'sha512', hashValue };
-    await driver.fetchImage(ref, async () => createReadStream(file), new AbortController().signal);
-    return ref;
   };
   const consoleOf = async (uuid: string) => (await driver.consoleOutput(uuid, 200_000)).toString();
   const login = (uuid: string) =>
@@ -63,16 +53,16 @@ describe('the tiny guest on QEMU', { skip: requires('qemu', 'tiny-image') }, () 
     folder = await mkdtemp(join(tmpdir(), 'kn-tiny-'));
     tiny = await buildTinyImage({
       outDir: join(folder, 'image'),
-      workDir: cacheFolder,
+      workDir: downloads,
       log: silentLog,
       signal: new AbortController().signal,
     });
     key = join(folder, 'key');
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
     driver = await newDriver();
-    refs.set('disk', await cached(tiny.disk, 'qcow2'));
-    refs.set('kernel', await cached(tiny.kernel, 'aki'));
-    refs.set('initrd', await cached(tiny.initrd, 'ari'));
+    refs.set('disk', await cacheFile(driver, tiny.disk, 'qcow2'));
+    refs.set('kernel', await cacheFile(driver, tiny.kernel, 'aki'));
+    refs.set('initrd', await cacheFile(driver, tiny.initrd, 'ari'));
   });
   after(async () => {
     for (const guest of (await driver?.guests()) ?? []) await driver.destroy(guest.uuid);
@@ -120,7 +110,7 @@ describe('the tiny guest on QEMU', { skip: requires('qemu', 'tiny-image') }, () 
   test('an interrupted build leaves nothing behind', async () => {
     const [outDir, workDir] = [join(folder, 'interrupted'), join(folder, 'interrupted-work')];
     await mkdir(workDir, { recursive: true });
-    await symlink(join(cacheFolder, 'packages'), join(workDir, 'packages'));
+    await symlink(join(downloads, 'packages'), join(workDir, 'packages'));
     const stop = new AbortController();
     const progress = ({ percent }: { percent: number }) => percent >= 60 && stop.abort(new Error('enough'));
     await assert.rejects(buildTinyImage({ outDir, workDir, log: silentLog, progress, signal: stop.signal }), /enough/);

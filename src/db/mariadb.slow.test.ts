@@ -5,7 +5,7 @@ import { createConnection } from 'mysql2/promise';
 import { engineContract } from '../../test/contracts/engine.ts';
 import { requires } from '../../test/requires.ts';
 import { startMariadb } from '../../test/servers/mariadb.ts';
-import { smallDisk, smallDiskSkip } from '../../test/servers/small-disk.ts';
+import { smallDisk } from '../../test/servers/small-disk.ts';
 import { CloudError } from '../model/errors.ts';
 import { migrate } from './migrate.ts';
 import { openDatabase } from './open.ts';
@@ -27,7 +27,7 @@ engineContract('mariadb', requires('mariadb'), async () => {
 });
 
 test('mariadb: a full disk is databaseFull, or databaseUnavailable where InnoDB ends its server, and all is there when there is room', {
-  skip: requires('mariadb') || smallDiskSkip(),
+  skip: requires('mariadb', 'mount'),
 }, async () => {
   const disk = smallDisk(400);
   const server = await startMariadb({ dataDir: join(disk.dir, 'data') });

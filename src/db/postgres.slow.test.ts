@@ -6,7 +6,7 @@ import { Client } from 'pg';
 import { engineContract } from '../../test/contracts/engine.ts';
 import { requires } from '../../test/requires.ts';
 import { startPostgres } from '../../test/servers/postgres.ts';
-import { smallDisk, smallDiskSkip } from '../../test/servers/small-disk.ts';
+import { smallDisk } from '../../test/servers/small-disk.ts';
 import { CloudError } from '../model/errors.ts';
 import { migrate } from './migrate.ts';
 import { openDatabase } from './open.ts';
@@ -28,7 +28,7 @@ engineContract('postgres', requires('postgres'), async () => {
 });
 
 test('postgres: a full disk is databaseFull, and it goes on when there is room', {
-  skip: requires('postgres') || smallDiskSkip(),
+  skip: requires('postgres', 'small-disk'),
 }, async () => {
   const disk = smallDisk(400);
   const server = await startPostgres({ dataDir: join(disk.dir, 'data') });

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
-import { smallDisk, smallDiskSkip } from '../../test/servers/small-disk.ts';
+import { sql } from 'kysely';
+import { requires } from '../../test/requires.ts';
+import { smallDisk } from '../../test/servers/small-disk.ts';
 import { CloudError } from '../model/errors.ts';
 import type { Database, EngineOptions, Query } from './engine.ts';
 import { migrate } from './migrate.ts';
@@ -83,14 +85,8 @@ test('SQLite: a file deleted while it is open is told, instead of writing into n
   assert.ok(performance.now() - start < 1500);
 });
 
-test('SQLite: a full disk is databaseFull, nothing is half written, and it goes on when there is room', {
-  skip: smallDiskSkip(),
-}, async (context) => {
-  const disk = smallDisk(4);
-  context.after(() => disk.remove());
-  const { db } = await opened(context, {}, join(disk.dir, 'db'));
-  await write(db, 'before');
-  disk.fill();
+/** Writes until there is no room, and again when there is. */
+async function fillAndGoOn(db: Database, empty: () => unknown) {
   const big = 'x'.repeat(100_000);
   let cause: unknown;
   for (let n = 0; cause === undefined && n < 100; n++)
@@ -99,7 +95,25 @@ test('SQLite: a full disk is databaseFull, nothing is half written, and it goes 
     });
   assert.ok(isCode('database.full')(cause), String(cause));
   const count = (await db.read.selectFrom('leases').select('name').execute()).length;
-  disk.empty();
+  await empty();
   await write(db, 'after', big);
   assert.equal((await db.read.selectFrom('leases').select('name').execute()).length, count + 1);
+}
+
+test('SQLite: a full disk is databaseFull, nothing is half written, and it goes on when there is room', {
+  skip: requires('mount'),
+}, async (context) => {
+  const disk = smallDisk(4);
+  context.after(() => disk.remove());
+  const { db } = await opened(context, {}, join(disk.dir, 'db'));
+  await write(db, 'before');
+  disk.fill();
+  await fillAndGoOn(db, disk.empty);
+});
+
+test('SQLite: so is a database that may not grow', async (context) => {
+  const { db } = await opened(context);
+  const most = (pages: number) => db.transaction((tx) => sql`pragma max_page_count = ${sql.lit(pages)}`.execute(tx));
+  await most(1000);
+  await fillAndGoOn(db, () => most(100_000));
 });

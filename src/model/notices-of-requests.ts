@@ -1,4 +1,4 @@
-import { flavorPayload, novaObject } from './notices.ts';
+import { flavorFigures, flavorPayload, novaObject } from './notices.ts';
 import type { Flavor, ImageSnapshot, Server } from './server.ts';
 
 /** What is asked of a scheduler beside the server itself. */
@@ -128,16 +128,7 @@ export const legacyRequestSpec = (server: Server, { flavor = server.flavor }: Pl
       disk_format: server.image.diskFormat,
       properties: server.image.properties,
     },
-    instance_type: {
-      flavorid: flavor.flavorId,
-      name: flavor.name,
-      memory_mb: flavor.memoryMiB,
-      vcpus: flavor.vcpus,
-      root_gb: flavor.rootGiB,
-      ephemeral_gb: flavor.ephemeralGiB,
-      swap: flavor.swapMiB,
-      extra_specs: flavor.extraSpecs,
-    },
+    instance_type: flavorFigures(flavor),
     instance_properties: {
       uuid: server.uuid,
       project_id: server.projectId,

@@ -31,21 +31,26 @@ export const novaObject = (name: string, version: string, data: object) => ({
 /** Times inside payloads: whole seconds of UTC, out of microseconds. */
 export const seconds = (at: number | null): string | null => (at === null ? null : `${new Date(at / 1000).toISOString().slice(0, 19)}Z`);
 
+/** What a flavor gives, under its names in notifications of every form. */
+export const flavorFigures = (flavor: Omit<Flavor, 'id'>) => ({
+  flavorid: flavor.flavorId,
+  name: flavor.name,
+  memory_mb: flavor.memoryMiB,
+  vcpus: flavor.vcpus,
+  root_gb: flavor.rootGiB,
+  ephemeral_gb: flavor.ephemeralGiB,
+  swap: flavor.swapMiB,
+  extra_specs: flavor.extraSpecs,
+});
+
 /** Projects: those that may use a private flavor; null where nobody has looked.  Spec: notification object FlavorPayload 1.4. */
 export const flavorPayload = (flavor: Omit<Flavor, 'id'>, projects: readonly string[] | null = null) =>
   novaObject('FlavorPayload', '1.4', {
-    flavorid: flavor.flavorId,
-    name: flavor.name,
-    memory_mb: flavor.memoryMiB,
-    vcpus: flavor.vcpus,
-    root_gb: flavor.rootGiB,
-    ephemeral_gb: flavor.ephemeralGiB,
-    swap: flavor.swapMiB,
+    ...flavorFigures(flavor),
     rxtx_factor: flavor.rxtxFactor,
     vcpu_weight: 0,
     disabled: flavor.disabled,
     is_public: flavor.isPublic,
-    extra_specs: flavor.extraSpecs,
     projects,
     description: flavor.description,
   });

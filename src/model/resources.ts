@@ -20,3 +20,12 @@ export const amountsOf = (flavor: Pick<Flavor, 'vcpus' | 'memoryMiB' | 'rootGiB'
 
 /** What `used` may not exceed.  Spec: placement api-ref, "capacity". */
 export const capacityOf = (total: number, reserved: number, ratio: number) => Math.max(0, Math.floor((total - reserved) * ratio));
+
+/** What filters look at in a flavor beside its amounts. */
+export const flavorAsked = ({ flavorId, name, rootGiB, ephemeralGiB, swapMiB }: Flavor) => ({
+  id: flavorId,
+  name,
+  rootGiB,
+  ephemeralGiB,
+  swapMiB,
+});

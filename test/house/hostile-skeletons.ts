@@ -2,6 +2,7 @@ import { computeRoutes } from '../../src/services/compute-api/app.ts';
 import { identityRoutes } from '../../src/services/identity/routes.ts';
 import { routes as imageRoutes } from '../../src/services/image/routes.ts';
 import { networkRoutes } from '../../src/services/network/routes.ts';
+import { serverFields } from '../support/server-fields.ts';
 
 /** A request as a good client sends it (of compute: at microversion 2.96), with `{noun}` where an id stands. */
 export interface Skeleton {
@@ -16,25 +17,9 @@ const id = '11111111-2222-4333-8444-555555555555';
 const hex = '0123456789abcdef0123456789abcdef';
 const userNamed = { name: 'demo', domain: { name: 'Default' } };
 const server = {
-  name: 'n',
-  flavorRef: '{flavor}',
-  imageRef: '{image}',
+  ...serverFields,
   networks: [{ uuid: '{network}' }],
-  metadata: { k: 'v' },
-  min_count: 1,
-  max_count: 1,
   key_name: 'k',
-  user_data: 'aGVsbG8=',
-  security_groups: [{ name: 'default' }],
-  availability_zone: 'nova',
-  config_drive: true,
-  description: 'd',
-  'OS-DCF:diskConfig': 'AUTO',
-  accessIPv4: '1.2.3.4',
-  accessIPv6: '::1',
-  adminPass: 'secret',
-  return_reservation_id: true,
-  tags: ['t'],
 };
 const device = { boot_index: 0, uuid: '{image}', source_type: 'image', destination_type: 'local', delete_on_termination: true };
 const image = { name: 'n', disk_format: 'raw', container_format: 'bare', visibility: 'private', min_ram: 0, min_disk: 0, tags: ['t'] };

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { computeAgentContract } from '../../src/bus/contracts/compute-agent.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { newUuid } from '../../src/lib/ids.ts';
 import { CloudError } from '../../src/model/errors.ts';
 import { openHouse } from '../core-house.ts';
 
@@ -27,6 +30,29 @@ test('an agent that restarts in the middle of builds goes on with them; guests t
     await house.quiet(20_000);
     for (const uuid of uuids) assert.equal((await house.server(uuid))?.vmState, 'active', (await house.server(uuid))?.fault?.message);
     await house.until(house.audit, (wrong) => wrong.length === 0, 3000);
+  } finally {
+    await house.close();
+  }
+});
+
+test('a message that comes again after another deed was done does nothing', async () => {
+  const house = await openHouse({ hosts: 1 });
+  try {
+    const [uuid = ''] = await house.create({ count: 1 });
+    const epoch = (await house.settled(uuid))?.epoch ?? 0;
+    const power = async () => (await house.bus.ask(computeAgentContract, 'showGuest', { uuid }, { host: 'host-0' })).guest?.power;
+    const message = (deed: 'powerOff' | 'powerOn' | 'pause', args: Record<string, unknown>) => {
+      const command = { jobUuid: newUuid(), uuid, epoch, deadline: systemClock.now() + 60_000_000, step: 'act', deed, args };
+      return () => house.bus.tell(computeAgentContract, 'doDeed', command, { host: 'host-0' });
+    };
+    const off = message('powerOff', { graceMs: 0 });
+    await off();
+    await house.until(power, (now) => now === 'shutdown');
+    await message('powerOn', {})();
+    await house.until(power, (now) => now === 'running');
+    await off();
+    await message('pause', {})(); // done in turn, so behind that
+    await house.until(power, (now) => now === 'paused');
   } finally {
     await house.close();
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Client, startHouse, waitFor } from '../house/running.ts';
 import { requires } from '../requires.ts';
-import { smallDisk, smallDiskSkip } from '../servers/small-disk.ts';
+import { smallDisk } from '../servers/small-disk.ts';
 
 const BOOT_MS = 150_000;
 
@@ -124,7 +124,7 @@ test('kill -9 of the cloud: a real guest runs on and is adopted; its console, it
 });
 
 test('no room for an image, and an image whose bytes changed: the server is in ERROR with the reason, nothing is left on the host', {
-  skip: requires('qemu') || smallDiskSkip(),
+  skip: requires('qemu', 'mount'),
 }, async () => {
   const dir = mkdtempSync(join(tmpdir(), 'kn-room-'));
   const disk = smallDisk(1200); // what the host reports at its start; then it shrinks

@@ -12,7 +12,8 @@ import { CloudError } from '../../src/model/errors.ts';
 import { audit } from '../audit.ts';
 import { bootServer, imageAndFlavor, liftQuota } from '../bench/cloud.ts';
 import { type Client, type House, loginAs, runKilonova, startHouse, waitFor } from '../house/running.ts';
-import { smallDisk, smallDiskSkip } from '../servers/small-disk.ts';
+import { requires } from '../requires.ts';
+import { smallDisk } from '../servers/small-disk.ts';
 
 interface Seen {
   readonly id: string;
@@ -121,7 +122,7 @@ describe('the database is locked by another process', () => {
     }));
 });
 
-describe('the disk is full', { skip: smallDiskSkip() }, () => {
+describe('the disk is full', { skip: requires('mount') }, () => {
   test('in the middle of an upload, and of a build: a sentence, nothing left, and it goes on when there is room', async () => {
     const disk = smallDisk(24);
     try {

@@ -13,19 +13,13 @@ describe('encrypted volumes', { skip: requires('qemu-img') }, () => {
   let type: string;
   before(async () => {
     house = await openVolumeHouse();
-    const made = await house.ask('admin', 'POST /v3/types', { volume_type: { name: 'secret' } });
-    type = made.body.volume_type.id;
+    type = await house.type('secret');
     const encryption = { provider: 'luks', control_location: 'front-end' };
     await house.ask('admin', `POST /v3/types/${type}/encryption`, { encryption });
   });
   after(() => house.close());
   const fileOf = (id: string, kind = 'volume') => join(house.dir, 'volumes', `${kind}-${id}`);
-  const make = async (wish: object) => {
-    const made = await house.ask('ann', 'POST /v3/volumes', { volume: wish });
-    assert.equal(made.status, 202, JSON.stringify(made.body));
-    await house.idle();
-    return made.body.volume.id as string;
-  };
+  const make = (wish: object) => house.volume('ann', wish);
   const secretOf = async (id: string) => (await house.ask('service', `GET /v3/volumes/${id}/encryption/secret`)).body.secret as string;
   /** Reads and writes what a guest would see. */
   const io = async (id: string, command: string) => {

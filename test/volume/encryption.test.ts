@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { test } from 'node:test';
 import { requires } from '../requires.ts';
-import { openVolumeHouse, type VolumeHouse } from './house.ts';
+import { openVolumeHouse } from './house.ts';
 
-describe('encrypted volumes', { skip: requires('qemu-img') }, () => {
-  let house: VolumeHouse;
-  let type: string;
-  before(async () => {
-    house = await openVolumeHouse();
-    const made = await house.ask('admin', 'POST /v3/types', { volume_type: { name: 'secret' } });
-    type = made.body.volume_type.id;
-  });
-  after(() => house.close());
-  test('a type says so first: who may, and what is possible', async () => {
+test('a type of encrypted volumes says so first: who may, and what is possible', { skip: requires('qemu-img') }, async () => {
+  const house = await openVolumeHouse();
+  try {
+    const type = await house.type('secret');
     const at = `/v3/types/${type}/encryption`;
     const wish = (more: object = {}) => ({
       encryption: { provider: 'luks', cipher: 'aes-xts-plain64', key_size: 256, control_location: 'front-end', ...more },
@@ -42,5 +36,7 @@ describe('encrypted volumes', { skip: requires('qemu-img') }, () => {
     assert.equal((await house.ask('admin', `PUT ${at}/${id}`, { encryption: { key_size: 128 } })).status, 200);
     assert.equal((await house.ask('admin', `DELETE ${at}/${id}`)).status, 202);
     assert.equal((await house.ask('admin', `POST ${at}`, wish({ cipher: null, key_size: null }))).status, 200);
-  });
+  } finally {
+    await house.close();
+  }
 });

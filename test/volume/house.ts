@@ -97,6 +97,12 @@ export async function openVolumeHouse(
       await running.app.idle();
       return made.body.volume.id;
     },
+    /** Makes a type of volumes. */
+    async type(name: string): Promise<string> {
+      const made = await ask('admin', 'POST /v3/types', { volume_type: { name } });
+      if (made.status !== 200) throw new Error(`create answered ${made.status}: ${JSON.stringify(made.body)}`);
+      return made.body.volume_type.id;
+    },
     show: async (id: string, who = 'admin') => (await ask(who, `GET /v3/volumes/${id}`)).body?.volume,
     restart: async (between?: () => Promise<void>) => {
       await running.door.close();

@@ -7,6 +7,9 @@ interface Answer {
   readonly error?: { readonly desc: string };
 }
 
+/** What a guest may say without an end of line: whoever rules it decides what its agent says, and all guests share this process. */
+const LONGEST_LINE = 64 * 1024;
+
 /** Asks the agent inside a guest. What an earlier caller left on the line is skipped: only what follows our own mark counts.
  *  Throws hypervisorFailed: the agent's own refusal, or no answer in time. Spec: QEMU guest agent protocol, guest-sync-delimited. */
 export function askGuestAgent(socketPath: string, execute: string, args: object, timeoutMs = 10_000): Promise<unknown> {
@@ -37,6 +40,7 @@ export function askGuestAgent(socketPath: string, execute: string, args: object,
       rest += bytes.toString('latin1').replaceAll('\xff', '');
       const lines = rest.split('\n');
       rest = lines.pop() ?? '';
+      if (rest.length > LONGEST_LINE) return fail('says something without end');
       for (const line of lines) {
         try {
           hear(JSON.parse(line) as Answer); // the agent's own protocol

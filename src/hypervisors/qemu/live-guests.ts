@@ -310,6 +310,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       await rm(file, { force: true });
     }
     await stopTpm(paths);
+    await removeSecrets(paths);
     await removeRescueDisks(paths);
     if (paths.socketFolder === paths.own) return;
     await rm(paths.socketFolder, { recursive: true, force: true });

@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { cpus, homedir, tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { testGuest, until } from '../../../test/contracts/driver.ts';
 import { requires } from '../../../test/requires.ts';
-import { buildTinyImage } from '../../cloud/tiny-image.ts';
+import { tinyGuest } from '../../../test/support/tiny-guest.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { newUuid } from '../../lib/ids.ts';
 import { silentLog } from '../../lib/log.ts';
-import type { Driver, GuestSpec, ImageRef } from '../driver.ts';
+import type { Driver, GuestSpec } from '../driver.ts';
 import { findCpuGroups } from './cpu-group.ts';
 import { createQemuDriver } from './qemu-driver.ts';
 import { buttonGuest } from './test-guests.ts';
@@ -21,7 +20,6 @@ import { machineWishes } from './test-machines.ts';
 
 // Two boots of an operating system, and many of one that fits a boot sector.
 const BOOT_MS = 180_000;
-const cacheFolder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'kilonova-test');
 const never = new AbortController().signal;
 /** A script that the guest runs at its first boot; what it says is in the console. */
 const LOOK = `#!/bin/sh
@@ -39,13 +37,6 @@ describe('machines of QEMU as flavors and images ask for them', { skip: requires
   let folder: string;
   let driver: Driver;
   let plain: GuestSpec;
-  const cached = async (file: string, diskFormat: ImageRef['diskFormat']) => {
-    const bytes = await readFile(file);
-    const hashValue = createHash('sha512').update(bytes).digest('hex');
-    const ref = { id: newUuid(), diskFormat, sizeBytes: bytes.length, hashAlgo: 'sha512', hashValue };
-    await driver.fetchImage(ref, async () => createReadStream(file), never);
-    return ref;
-  };
   const consoleOf = async (uuid: string) => (await driver.consoleOutput(uuid, 400_000)).toString();
   const looked = async (guest: GuestSpec) => {
     await driver.createDisks(guest);
@@ -80,20 +71,16 @@ describe('machines of QEMU as flavors and images ask for them', { skip: requires
       cellsRoot: join(folder, 'cells'),
     });
     await driver.start();
-    const tiny = await buildTinyImage({ outDir: join(folder, 'image'), workDir: cacheFolder, log: silentLog, signal: never });
     const meta = { uuid: newUuid(), hostname: 'inside', name: 'inside' };
-    plain = testGuest(await cached(tiny.disk, 'qcow2'), {
+    ({ guest: plain } = await tinyGuest(driver, join(folder, 'image'), {
       memoryMiB: 160,
       vcpus: 2,
-      kernel: await cached(tiny.kernel, 'aki'),
-      ramdisk: await cached(tiny.initrd, 'ari'),
-      kernelCommandLine: tiny.commandLine,
       nics: [],
       configDrive: {
         'openstack/latest/meta_data.json': Buffer.from(JSON.stringify(meta)).toString('base64'),
         'openstack/latest/user_data': Buffer.from(LOOK).toString('base64'),
       },
-    });
+    }));
   });
   after(async () => {
     for (const one of (await driver?.guests()) ?? []) await driver.destroy(one.uuid);
@@ -203,9 +190,9 @@ describe('machines of QEMU as flavors and images ask for them', { skip: requires
     );
   });
 
-  test('CPU time: a group of its own while it runs, with the flavor’s words in it', async (t) => {
+  test('CPU time: a group of its own while it runs, with the flavor’s words in it', { skip: requires('cpu-groups') }, async () => {
     const groups = findCpuGroups();
-    if (!groups) return t.skip('the control groups of this machine are not ours');
+    assert.ok(groups);
     const image = buttonGuest();
     await driver.fetchImage(image.ref, async () => Readable.from([image.bytes]), never);
     const extraSpecs = { 'quota:cpu_quota': '20000', 'quota:cpu_period': '50000', 'quota:cpu_shares': '512' };

@@ -8,7 +8,6 @@ import { testGuest } from '../../../test/contracts/driver.ts';
 import { CloudError } from '../../model/errors.ts';
 import type { ClaimedCell, GuestSpec, ImageRef } from '../driver.ts';
 import { type CommandLineParts, commandLine } from './command-line.ts';
-import { cpuLimits, findCpuGroups, groupFiles } from './cpu-group.ts';
 import { cpuTopology } from './cpu-topology.ts';
 import { disksOf } from './disks.ts';
 import { type FirmwareFiles, findFirmware, firmwareOf } from './firmware.ts';
@@ -252,24 +251,6 @@ describe('machines', () => {
     const [, apart] = plan({ 'hw:cpu_policy': 'dedicated', 'hw:emulator_threads_policy': 'isolate' });
     assert.equal((apart as number[]).length, 1);
     assert.deepEqual(tasksetArgs([0, 5], 1234), ['-c', '-p', '0,5', '1234']);
-  });
-
-  test('CPU time: what the kernel is told, in both of its forms', () => {
-    const limits = cpuLimits(guest({ 'quota:cpu_quota': '20000', 'quota:cpu_shares': '1024' }));
-    assert.deepEqual(limits, { shares: 1024, periodUs: 100_000, quotaUs: 20_000 });
-    assert.deepEqual(groupFiles({ version: 1 }, limits!, 2), [
-      ['cpu.shares', '1024'],
-      ['cpu.cfs_period_us', '100000'],
-      ['cpu.cfs_quota_us', '40000'],
-    ]);
-    assert.deepEqual(groupFiles({ version: 2 }, limits!, 2), [
-      ['cpu.weight', '39'],
-      ['cpu.max', '40000 100000'],
-    ]);
-    assert.equal(cpuLimits(guest({})), null);
-    assert.equal(cpuLimits(guest({ 'quota:cpu_quota': '-1' }))?.quotaUs, null);
-    assert.throws(() => cpuLimits(guest({ 'quota:cpu_period': '5' })), /quota:cpu_period=5 is not between/);
-    assert.equal(findCpuGroups('/nonexistent'), null);
   });
 
   test('the host: cells, cores and pages as the kernel tells them; CPUs by the two sets', () => {

@@ -107,13 +107,23 @@ export function joinSockets(a: Socket, b: Socket): void {
   }
 }
 
+/** Waits until the other side has taken what was written, or is gone; a large disk does so many thousand times. */
+const drained = (socket: Socket) =>
+  new Promise<void>((resolve) => {
+    const done = () => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
+
 /** Sends what a file holds, without its empty parts: pieces with offset and length, then none and the digest of all of it. */
 export async function sendFile(file: string, socket: Socket): Promise<void> {
   const handle = await open(file, 'r');
   const hash = createHash('sha256');
   const put = async (bytes: Buffer) => {
     if (socket.destroyed) throw lost();
-    if (!socket.write(bytes)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+    if (!socket.write(bytes)) await drained(socket);
   };
   try {
     const { size } = await stat(file);

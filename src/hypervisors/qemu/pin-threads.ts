@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import type { PlacedCell } from './place-cells.ts';
 import { runProgram } from './programs.ts';
 import type { Qmp } from './qmp.ts';
@@ -31,7 +31,10 @@ export async function pinThreads(qmp: Qmp, pid: number, plan: ReturnType<typeof 
   for (const name of readdirSync(`/proc/${pid}/task`)) {
     const cpu = ofCpus.get(Number(name));
     const where = cpu === undefined ? plan.emulator : (plan.cpus.get(cpu) ?? plan.others);
-    if (where) await runProgram('taskset', tasksetArgs(where, Number(name)));
+    if (!where) continue;
+    await runProgram('taskset', tasksetArgs(where, Number(name))).catch((cause) => {
+      if (existsSync(`/proc/${pid}/task/${name}`)) throw cause; // else it has ended in between: helpers of QEMU come and go
+    });
   }
 }
 /** Arguments of taskset. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { access, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { type TestImage, testGuest, testVolume, until } from '../../../test/contracts/driver.ts';
 import { requires } from '../../../test/requires.ts';
+import { smallDisk } from '../../../test/servers/small-disk.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { newUuid } from '../../lib/ids.ts';
 import { silentLog } from '../../lib/log.ts';
@@ -92,6 +93,15 @@ describe('QEMU driver, deeds that are cut short or refused', { skip: requires('q
     assert.equal(await power(guest), 'running');
   });
 
+  test('the key of a volume that a start cut short has left goes with the guest, though its disks stay', async () => {
+    const guest = await running();
+    const key = join(place(guest), `key.${newUuid()}`);
+    await writeFile(key, 'secret', { mode: 0o600 });
+    await here.destroy(guest.uuid);
+    await assert.rejects(access(key), { code: 'ENOENT' });
+    await access(join(place(guest), 'disk'));
+  });
+
   test('memory that cannot be read leaves the guest suspended, with a reason; a hard reboot begins anew', async () => {
     const guest = await running();
     await here.suspend(guest.uuid);
@@ -110,30 +120,29 @@ describe('QEMU driver, deeds that are cut short or refused', { skip: requires('q
     await assert.rejects(access(memory));
   });
 
-  test('disk full while memory or a snapshot is written: said so, and the guest runs on', async (t) => {
-    const small = join(folder, 'small');
-    await mkdir(small);
-    const mount = await run('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small]).catch((cause: Error) => cause);
-    if (mount instanceof Error) return t.skip(`cannot mount a small file system: ${mount.message.split('\n')[0]}`);
+  test('disk full while memory or a snapshot is written: said so, and the guest runs on', { skip: requires('mount') }, async () => {
+    const small = smallDisk(3);
     try {
       await here.close();
-      here = await make('small/state');
+      const stateDir = join(small.dir, 'state');
+      here = await make('here', { stateDir });
       const guest = await running();
-      await writeFile(join(small, 'filler'), Buffer.alloc(3 * 1024 * 1024)).catch(() => undefined);
-      await truncate(join(small, 'filler'), (await stat(join(small, 'filler'))).size - 64 * 1024); // enough for records
-      const filled = (await readdir(place(guest, 'small/state'))).sort();
+      small.fill();
+      await truncate(small.ballast, (await stat(small.ballast)).size - 64 * 1024); // enough for records
+      const files = async () => (await readdir(join(stateDir, 'instances', guest.uuid))).sort();
+      const filled = await files();
       await assert.rejects(here.suspend(guest.uuid), { code: 'guest.no_disk_space' });
       assert.equal(await power(guest), 'running');
       await assert.rejects(here.snapshot(guest.uuid, never), { code: 'guest.no_disk_space' });
       assert.equal(await power(guest), 'running');
-      assert.deepEqual((await readdir(place(guest, 'small/state'))).sort(), filled);
-      await rm(join(small, 'filler'));
+      assert.deepEqual(await files(), filled);
+      small.empty();
       await (await here.snapshot(guest.uuid, never)).discard();
       await here.destroy(guest.uuid);
     } finally {
       await here.close();
       here = await make('here');
-      await run('umount', ['-l', small]);
+      small.remove();
     }
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { driverContract, type TestImage, testGuest, testImage, testVolume, until } from '../../../test/contracts/driver.ts';
 import { requires } from '../../../test/requires.ts';
+import { smallDisk } from '../../../test/servers/small-disk.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import type { Driver, GuestEvent, GuestSpec } from '../driver.ts';
@@ -163,31 +164,28 @@ describe('QEMU driver, what only it can do wrong', { skip: requires('qemu') }, (
     await assert.rejects(fetch(testImage(await readFile(file), { diskFormat: 'qcow2' })), { code: 'guest.image_unusable' });
   });
 
-  test('disk full, in a fetch and in making disks: said so, and nothing is left behind', async (t) => {
-    const mounted = join(folder, 'small');
-    await mkdir(mounted);
-    const mount = await run('mount', ['-t', 'tmpfs', '-o', 'size=300k', 'tmpfs', mounted]).catch((cause: Error) => cause);
-    if (mount instanceof Error) return t.skip(`cannot mount a small file system: ${mount.message.split('\n')[0]}`);
+  test('disk full, in a fetch and in making disks: said so, and nothing is left behind', { skip: requires('small-disk') }, async () => {
+    const small = smallDisk(1);
     try {
       await driver.close();
-      stateDir = join(mounted, 's');
+      stateDir = join(small.dir, 's');
       await started();
-      const large = testImage(Buffer.alloc(400 * 1024, 1));
+      const large = testImage(Buffer.alloc(2 * 1024 * 1024, 1));
       await assert.rejects(fetch(large), { code: 'guest.no_disk_space' });
       await fetch(image);
-      await writeFile(join(mounted, 'filler'), Buffer.alloc(400 * 1024)).catch(() => undefined);
+      small.fill();
       const guest = testGuest(image.ref);
       await assert.rejects(driver.createDisks(guest), { code: 'guest.no_disk_space' });
       assert.deepEqual(await readdir(join(stateDir, 'instances')), []);
       assert.equal((await readdir(join(stateDir, 'images'))).length, 1);
-      await rm(join(mounted, 'filler'));
+      small.empty();
       await driver.createDisks(guest);
       await driver.removeDisks(guest.uuid);
     } finally {
       await driver.close();
       stateDir = join(folder, 'state');
       await started();
-      await run('umount', ['-l', mounted]);
+      small.remove();
     }
   });
 

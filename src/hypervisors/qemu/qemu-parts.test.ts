@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -11,11 +11,13 @@ import { testGuest, testImage } from '../../../test/contracts/driver.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { uptimeLine } from '../../lib/uptime-line.ts';
 import { readConsole, rotateConsole } from './console-log.ts';
+import { askGuestAgent } from './guest-agent.ts';
 import { type GuestRecord, NEW_RECORD, readRecords, writeRecord } from './guest-journal.ts';
 import { guestPaths, privateFolder } from './guest-paths.ts';
 import { createImageCache } from './image-cache.ts';
 import { readImageHeader } from './image-header.ts';
 import { cachedKvmVerdict, probeKvm } from './kvm-probe.ts';
+import { receiveFile, sendFile } from './move-line.ts';
 import { identify, isAlive, killProcess } from './process-identity.ts';
 import { missingQemuPrograms, mustHavePrograms } from './programs.ts';
 import { connectQmp } from './qmp.ts';
@@ -134,6 +136,22 @@ describe('image cache', () => {
     assert.equal(await cache.path(image.ref), file, 'who cannot see the disks removes nothing');
   });
 
+  test('what a guest writes at the beginning of a raw disk is no header: it neither holds images nor hinders that others go', async () => {
+    const raw = { backend: 'raw', file: 'disk', format: 'raw', making: false };
+    const [mine, other] = [join(folder, 'one'), join(folder, 'other')];
+    for (const at of [mine, other]) await mkdir(at);
+    const pretends = (offset: bigint) =>
+      qcow2Header((head) => {
+        head.writeBigUInt64BE(offset, 8);
+        head.writeUInt32BE(8, 16);
+      });
+    await writeFile(join(mine, 'disks.json'), JSON.stringify({ disk: raw }));
+    for (const name of ['disk', 'disk.eph0', 'disk.swap']) await writeFile(join(mine, name), pretends(2n ** 63n));
+    await writeFile(join(other, 'disk.eph0'), Buffer.concat([pretends(512n), Buffer.from('an-image')]));
+    await writeFile(join(other, 'disk'), Buffer.concat([pretends(512n), Buffer.from('/i/below')]));
+    assert.deepEqual([...(await backingsIn(folder))], ['below']);
+  });
+
   test('what a kill left of a download is removed at the next start', async () => {
     await writeFile(join(folder, 'x.0123.raw.abc.part'), 'half');
     await createImageCache(() => folder, systemClock).open();
@@ -195,6 +213,49 @@ describe('QMP', () => {
     server.close();
   });
 });
+
+describe('a disk on its way to another host', () => {
+  test('arrives as it was, and waits for a slow taker leave nothing behind', async () => {
+    const [from, to, path] = [join(folder, 'from'), join(folder, 'to'), join(folder, 'line')];
+    const bytes = Buffer.concat([Buffer.alloc(8 * 1024 * 1024, 'x'), Buffer.alloc(1024 * 1024), Buffer.alloc(100, 'y')]);
+    await writeFile(from, bytes);
+    let waiting = 0;
+    const server = createServer(async (socket) => {
+      await sendFile(from, socket);
+      waiting = socket.listenerCount('close');
+      socket.end();
+    }).listen(path);
+    await once(server, 'listening');
+    await receiveFile(Readable.from(slowly(connect(path))), to, bytes.length, () => {}, never);
+    server.close();
+    assert.ok((await readFile(to)).equals(bytes));
+    assert.ok(waiting < 10, `${waiting} wait for its end`);
+  });
+});
+async function* slowly(socket: Socket) {
+  for await (const chunk of socket) {
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    yield chunk;
+  }
+}
+
+describe('guest agent', () => {
+  const served = async (say: (socket: Socket) => void) => {
+    const path = join(folder, 'agent');
+    const server = createServer((socket) => say(socket.on('error', () => undefined))).listen(path);
+    await once(server, 'listening');
+    const answer = askGuestAgent(path, 'guest-ping', {}, 60_000);
+    return answer.finally(() => server.close());
+  };
+
+  test('one that says something without end is not listened to any longer', async () => {
+    const endless = (socket: Socket) => void Readable.from(chatter()).pipe(socket);
+    await assert.rejects(served(endless), /says something without end/);
+  });
+});
+function* chatter() {
+  for (let said = 0; said < 256 * 1024 * 1024; said += 65_536) yield Buffer.alloc(65_536, 'x');
+}
 
 describe('console log', () => {
   test('the newest bytes, over a rotation too; the file is bounded', async () => {

@@ -1,26 +1,25 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { testGuest, testVolume, until } from '../../../test/contracts/driver.ts';
+import { testVolume, until } from '../../../test/contracts/driver.ts';
 import { requires } from '../../../test/requires.ts';
-import { buildTinyImage, type TinyImage } from '../../cloud/tiny-image.ts';
+import { cacheFile, tinyGuest } from '../../../test/support/tiny-guest.ts';
+import type { TinyImage } from '../../cloud/tiny-image.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { newUuid } from '../../lib/ids.ts';
 import { silentLog } from '../../lib/log.ts';
-import type { Driver, GuestSpec, ImageRef } from '../driver.ts';
+import type { Driver, GuestSpec } from '../driver.ts';
 import { createQemuDriver } from './qemu-driver.ts';
 
 // One guest with an operating system in it, to which all is done in turn: what the emulator claims is looked at from inside.
 const run = promisify(execFile);
 const BOOT_MS = 120_000;
-const cacheFolder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'kilonova-test');
 const never = new AbortController().signal;
 
 describe('a real guest on QEMU, seen from inside', { skip: requires('qemu', 'tiny-image') }, () => {
@@ -28,18 +27,10 @@ describe('a real guest on QEMU, seen from inside', { skip: requires('qemu', 'tin
   let tiny: TinyImage;
   let driver: Driver;
   let key: string;
-  let disk: ImageRef;
   let guest: GuestSpec;
   const start = async () => {
     driver = createQemuDriver({ hostname: 'host-1', stateDir: join(folder, 'state'), clock: systemClock, log: silentLog });
     await driver.start();
-  };
-  const cached = async (file: string, diskFormat: ImageRef['diskFormat']) => {
-    const bytes = await readFile(file);
-    const hashValue = createHash('sha512').update(bytes).digest('hex');
-    const ref = { id: newUuid(), diskFormat, sizeBytes: bytes.length, hashAlgo: 'sha512', hashValue };
-    await driver.fetchImage(ref, async () => createReadStream(file), never);
-    return ref;
   };
   const consoleOf = async (uuid: string) => (await driver.consoleOutput(uuid, 400_000)).toString();
   const logins = async (uuid: string) => (await consoleOf(uuid)).match(/^\S+ login: $/gm)?.length ?? 0;
@@ -61,22 +52,17 @@ describe('a real guest on QEMU, seen from inside', { skip: requires('qemu', 'tin
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'kn-real-'));
-    tiny = await buildTinyImage({ outDir: join(folder, 'image'), workDir: cacheFolder, log: silentLog, signal: never });
     key = join(folder, 'key');
     await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
     await start();
-    disk = await cached(tiny.disk, 'qcow2');
     const json = JSON.stringify({
       uuid: newUuid(),
       hostname: 'inside',
       name: 'inside',
       public_keys: { mine: await readFile(`${key}.pub`, 'utf8') },
     });
-    guest = testGuest(disk, {
+    ({ files: tiny, guest } = await tinyGuest(driver, join(folder, 'image'), {
       memoryMiB: 128,
-      kernel: await cached(tiny.kernel, 'aki'),
-      ramdisk: await cached(tiny.initrd, 'ari'),
-      kernelCommandLine: tiny.commandLine,
       configDrive: { 'openstack/latest/meta_data.json': Buffer.from(json).toString('base64') },
       imageProperties: { hw_qemu_guest_agent: 'yes' },
       nics: [
@@ -89,7 +75,7 @@ describe('a real guest on QEMU, seen from inside', { skip: requires('qemu', 'tin
           nameServers: ['172.24.0.2'],
         },
       ],
-    });
+    }));
     await driver.createDisks(guest);
     await driver.spawn(guest);
     await login(guest.uuid);
@@ -226,7 +212,7 @@ describe('a real guest on QEMU, seen from inside', { skip: requires('qemu', 'tin
     const info = JSON.parse((await run('qemu-img', ['info', '--output=json', file])).stdout);
     assert.deepEqual([info.format, info['backing-filename']], ['qcow2', undefined]);
     await driver.powerOff(guest.uuid, 0);
-    const second = { ...guest, uuid: newUuid(), image: await cached(file, 'qcow2') };
+    const second = { ...guest, uuid: newUuid(), image: await cacheFile(driver, file, 'qcow2') };
     await driver.createDisks(second);
     await driver.powerOff(guest.uuid, 0);
     await driver.resizeDisks({ ...second, rootGiB: 3 });
@@ -239,7 +225,7 @@ describe('a real guest on QEMU, seen from inside', { skip: requires('qemu', 'tin
 
   test('rescue boots from the rescue image with the own disk beside it', async () => {
     const seen = await logins(guest.uuid);
-    const rescue = { image: disk, kernel: null, ramdisk: null, properties: {}, configDrive: guest.configDrive };
+    const rescue = { image: guest.image!, kernel: null, ramdisk: null, properties: {}, configDrive: guest.configDrive };
     await driver.rescue(guest, rescue);
     await login(guest.uuid, seen + 1);
     const look = 'for d in vda2 vdb2; do mkdir -p /run/$d; mount /dev/$d /run/$d; test -f /run/$d/root/kept && echo $d; done; true';

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { rm, stat } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newSecret } from '../../lib/ids.ts';
 import { deedUnsupported, guestNotFound, hypervisorFailed } from '../../model/errors-hypervisor.ts';
@@ -32,6 +32,7 @@ export const createSnapshot =
       const both = AbortSignal.any([signal, hurry]);
       both.throwIfAborted();
       try {
+        await writeFile(file, '', { mode: 0o600, flag: 'wx' }); // the folder may be one that others see
         if (isUp(guest)) await copyRunning(lineTo(guest, 'be copied'), `disk${index}`, { file, format: diskFormat, progress }, both);
         else
           await runProgram('qemu-img', ['convert', '-f', root.format, '-O', diskFormat, root.file, file], {

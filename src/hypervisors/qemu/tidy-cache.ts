@@ -2,6 +2,7 @@ import { statSync, unlinkSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { CacheReport, CacheRules } from '../driver.ts';
+import { readDiskBook } from './disk-book.ts';
 import { readBackingName } from './image-header.ts';
 
 /** Whether a file of the cache goes by this name. */
@@ -54,6 +55,8 @@ function removeUnless(file: string, spared: (usedMs: number) => boolean): boolea
   return true;
 }
 
+/** What may stand on an image, half made too. All other disks are raw: what a guest writes at their beginning is no header. */
+const OVERLAY = /^disk(\.rescue)?(\.part)?$/;
 /** Names of the images that disks in these guests' folders stand on, whatever is known of the guests. A folder that cannot be read is somebody's loss of
  *  sight, not of disks: then this throws, and nothing is removed. */
 export async function backingsIn(instances: string): Promise<Set<string>> {
@@ -63,8 +66,9 @@ export async function backingsIn(instances: string): Promise<Set<string>> {
       if (cause.code === 'ENOTDIR' || cause.code === 'ENOENT') return []; // no guest's, or gone meanwhile
       throw cause;
     });
+    const book = files.length > 0 ? await readDiskBook({ folder: join(instances, folder) }) : {};
     for (const file of files) {
-      if (!file.startsWith('disk') || file.startsWith('disk.config')) continue;
+      if (!OVERLAY.test(file) || book[file.replace(/\.part$/, '')]?.format === 'raw') continue;
       const backing = await readBackingName(join(instances, folder, file)).catch((cause: NodeJS.ErrnoException) => {
         if (cause.code === 'ENOENT') return null;
         throw cause;

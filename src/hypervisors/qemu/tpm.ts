@@ -74,6 +74,8 @@ export async function stopTpm(paths: Pick<GuestPaths, 'own' | 'socketFolder'>): 
   const text = await readFile(pidOf(paths), 'utf8').catch(() => '');
   const pid = Number(text.trim());
   const words = pid > 1 ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : '';
-  if (words.includes(socketOf(paths))) process.kill(pid, 'SIGTERM'); // nobody else's under a number that was used again
+  try {
+    if (words.includes(socketOf(paths))) process.kill(pid, 'SIGTERM'); // nobody else's under a number that was used again
+  } catch {} // it ended in between, with its machine
   await rm(pidOf(paths), { force: true });
 }

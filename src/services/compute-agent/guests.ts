@@ -2,6 +2,7 @@ import type { BuildCommand, DeedCommand, DestroyCommand } from '../../bus/contra
 import type { AgentReport, Verdict } from '../../bus/contracts/conductor.ts';
 import type { GuestEvent, MoveProgress } from '../../hypervisors/driver.ts';
 import type { Micros } from '../../lib/clock.ts';
+import { createSlots } from '../../lib/slots.ts';
 import { wireError } from '../../model/errors.ts';
 import { claimRefused, commandTooLate, deedGivenUp } from '../../model/errors-conductor.ts';
 import { buildGuest, commandAmounts, plainNetwork, relayGuest, undoGuest } from './build-guest.ts';
@@ -58,6 +59,8 @@ export function createGuests(
   const inHand = new Map<string, { readonly key: string; readonly control: AbortController }>();
   /** Guests that were dropped here: late orders of the same job, or of older ones, must not bring them back. */
   const dropped = new Map<string, { jobUuid: string; epoch: number; until: Micros }>();
+  /** Deeds that have been done, until their time is over: of the guest's last one the word is said again, of older ones nobody waits for it. */
+  const bygone = new Map<string, Micros>();
   const slots = createSlots(options.concurrency);
   const leaving = createSlots(options.liveMigrations);
   let stopping = false;
@@ -220,6 +223,7 @@ export function createGuests(
         const entry = journal.get(uuid);
         const startedAt = clock.now();
         if (entry?.jobUuid === jobUuid && entry.report?.kind === 'deed' && entry.report.step === step) return outbox.add(entry.report);
+        if ((bygone.get(key) ?? 0) >= startedAt) return;
         const control = new AbortController();
         inHand.set(uuid, { key, control });
         let done: AgentReport;
@@ -254,6 +258,8 @@ export function createGuests(
         if (next) journal.put({ ...next, jobUuid, report: done });
         else if (entry)
           journal.put({ uuid, epoch, jobUuid, state: 'destroyed', amounts: { VCPU: 0, MEMORY_MB: 0, DISK_GB: 0 }, report: done });
+        for (const [other, until] of bygone) if (until < startedAt) bygone.delete(other);
+        bygone.set(key, command.deadline);
         outbox.add(done);
       });
     },
@@ -340,36 +346,5 @@ export function createGuests(
       await Promise.race([Promise.all(turns.values()), clock.sleep(1000)]);
     },
     idle: () => turns.size === 0,
-  };
-}
-
-/** At most `size` at once (0: any number); others wait their turn. */
-function createSlots(size: number) {
-  let busy = 0;
-  const waiting: (() => void)[] = [];
-  const free = () => {
-    busy--;
-    waiting.shift()?.();
-  };
-  return {
-    async take(signal: AbortSignal): Promise<() => void> {
-      if (size > 0 && busy >= size && !signal.aborted) {
-        await new Promise<void>((resolve) => {
-          const go = () => {
-            signal.removeEventListener('abort', leave);
-            resolve();
-          };
-          const leave = () => {
-            const at = waiting.indexOf(go);
-            if (at >= 0) waiting.splice(at, 1);
-            resolve();
-          };
-          waiting.push(go);
-          signal.addEventListener('abort', leave, { once: true });
-        });
-      }
-      busy++;
-      return free;
-    },
   };
 }

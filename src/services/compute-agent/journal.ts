@@ -1,10 +1,10 @@
-import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildCommand } from '../../bus/contracts/compute-agent.ts';
 import type { AgentReport } from '../../bus/contracts/conductor.ts';
 import type { GuestSpec } from '../../hypervisors/driver.ts';
+import { writeFileWhole } from '../../lib/write-file.ts';
 import type { Amounts } from '../../model/resources.ts';
-import { writeWhole } from './state-dir.ts';
 
 /** What the agent remembers of one guest. */
 export interface Entry {
@@ -55,14 +55,21 @@ export function openJournal(stateDir: string, durable: boolean): Journal {
   const rewrite = () => {
     if (file !== undefined) closeSync(file);
     const text = [...entries.values()].map((entry) => `${JSON.stringify(entry)}\n`).join('');
-    writeWhole(path, text, durable);
+    writeFileWhole(path, text, { durable });
     file = openSync(path, 'a', 0o600);
     bytes = whole = Buffer.byteLength(text);
   };
   rewrite();
   const append = (line: Entry | { gone: string }) => {
     if (file === undefined) throw new Error('the journal is closed');
-    bytes += writeSync(file, `${JSON.stringify(line)}\n`);
+    const text = `${JSON.stringify(line)}\n`;
+    try {
+      writeFileSync(file, text);
+    } catch (cause) {
+      ftruncateSync(file, bytes); // a full disk took a part of it, behind which nobody could read the next line
+      throw cause;
+    }
+    bytes += Buffer.byteLength(text);
     if (durable) fdatasyncSync(file);
     if (bytes > GROWN_BYTES && bytes > 4 * whole) rewrite();
   };

@@ -1,7 +1,8 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { newUuid } from '../../lib/ids.ts';
+import { writeFileWhole } from '../../lib/write-file.ts';
 import { stateDirTaken } from '../../model/errors-conductor.ts';
 
 /** Who this agent is, over all its starts. */
@@ -34,7 +35,7 @@ export function openStateDir(dir: string, durable: boolean): StateDir {
   let known = readIdentity(path) ?? { hostUuid: newUuid(), epoch: 0, bootId: null };
   const keepIdentity = (next: Identity) => {
     known = next;
-    writeWhole(path, JSON.stringify(next), durable);
+    writeFileWhole(path, JSON.stringify(next), { durable });
   };
   keepIdentity(known);
   return { identity: () => known, keepIdentity, close: () => lock.close() };
@@ -49,17 +50,4 @@ function readIdentity(path: string): Identity | undefined {
     throw cause;
   }
   return JSON.parse(text) as Identity; // written whole, by keepIdentity only
-}
-
-/** Writes a file so that a reader sees all of the old or all of the new, whenever the process dies. */
-export function writeWhole(path: string, text: string, durable: boolean): void {
-  const temporary = `${path}.new`;
-  const file = openSync(temporary, 'w', 0o600);
-  try {
-    writeSync(file, text);
-    if (durable) fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
 }

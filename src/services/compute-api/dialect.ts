@@ -1,18 +1,6 @@
 import type { Dialect } from '../../http/app.ts';
+import { faultWords } from '../../http/fault-words.ts';
 
-const KEY: Readonly<Record<number, string>> = {
-  400: 'badRequest',
-  401: 'unauthorized',
-  403: 'forbidden',
-  404: 'itemNotFound',
-  405: 'badMethod',
-  409: 'conflictingRequest',
-  413: 'overLimit',
-  415: 'badMediaType',
-  429: 'overLimit',
-  501: 'notImplemented',
-  503: 'serviceUnavailable',
-};
 const NO_ROUTE = 'The resource could not be found.';
 
 /** How the compute API words its errors. `identityUrl` is where a client without a token is sent; a function of the origin when it is not known
@@ -31,7 +19,7 @@ export function computeDialect(identityUrl: string | ((origin: string) => string
       // The size limiter stands before the API, so it does not speak its language.
       if (status === 413) return { body: `${error.message}\n`, headers: { 'content-type': 'text/plain; charset=UTF-8' } };
       return {
-        body: JSON.stringify({ [KEY[status] ?? 'computeFault']: { code: status, message: error.message } }),
+        body: JSON.stringify({ [faultWords[status] ?? 'computeFault']: { code: status, message: error.message } }),
         headers: { 'content-type': 'application/json; charset=UTF-8' },
       };
     },

@@ -7,7 +7,7 @@ import { isUuid, newUuid } from '../../lib/ids.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { serverNotFound } from '../../model/errors-compute.ts';
 import { decisionNotFound, schedulerUnreachable } from '../../model/errors-decisions.ts';
-import { amountsOf } from '../../model/resources.ts';
+import { amountsOf, flavorAsked } from '../../model/resources.ts';
 import { isAdmin } from './server-find.ts';
 import type { ServerParts } from './server-parts.ts';
 import { wishedFlavor, wishedHints, wishedImage } from './server-wish.ts';
@@ -85,13 +85,7 @@ export async function dryRun(parts: ServerParts, call: Call<DryRunBody>): Promis
     serverUuid: newUuid(),
     projectId: asker.projectId,
     amounts: amountsOf(flavor),
-    flavor: {
-      id: flavor.flavorId,
-      name: flavor.name,
-      rootGiB: flavor.rootGiB,
-      ephemeralGiB: flavor.ephemeralGiB,
-      swapMiB: flavor.swapMiB,
-    },
+    flavor: flavorAsked(flavor),
     image: image && { id: image.id, diskFormat: image.diskFormat },
     extraSpecs: flavor.extraSpecs,
     imageProperties: image?.properties ?? {},

@@ -1,4 +1,5 @@
 import type { Database, Query } from '../../db/engine.ts';
+import { flavorOf } from '../../db/tables/compute/flavors.ts';
 import type { Call } from '../../http/call.ts';
 import { isUuid } from '../../lib/ids.ts';
 import { invalidInput } from '../../model/errors.ts';
@@ -46,21 +47,7 @@ export async function wishedFlavor(db: Query, call: Call, ref: string | number):
       .executeTakeFirst();
     if (!granted) throw flavorUnusable({ id });
   }
-  return {
-    id: row.id,
-    flavorId: row.flavorid,
-    name: row.name,
-    vcpus: row.vcpus,
-    memoryMiB: row.memory_mib,
-    rootGiB: row.root_gib,
-    ephemeralGiB: row.ephemeral_gib,
-    swapMiB: row.swap_mib,
-    rxtxFactor: row.rxtx_factor,
-    isPublic: row.is_public === 1,
-    disabled: false,
-    description: row.description,
-    extraSpecs: JSON.parse(row.extra_specs) as Record<string, string>, // written by the flavor routes
-  };
+  return flavorOf(row);
 }
 
 /** The image, fit for the flavor. Throws the 400s of missing, unknown, inactive and too large images. */

@@ -2,17 +2,15 @@ import { computeAgentContract } from '../../bus/contracts/compute-agent.ts';
 import { type HostAnswer, type HostRequest, schedulerContract } from '../../bus/contracts/scheduler.ts';
 import { findAction, finishEvents, insertEvents } from '../../db/tables/compute/actions.ts';
 import { countBuildFailure } from '../../db/tables/compute/build-failures.ts';
-import { insertDecision } from '../../db/tables/compute/decisions.ts';
 import { type GroupRule, readGroup } from '../../db/tables/compute/groups.ts';
 import { findHost, isUp } from '../../db/tables/compute/hosts.ts';
 import { faultText, placeServer, setServer, unplaceServer } from '../../db/tables/compute/placing.ts';
 import { batched } from '../../lib/batch.ts';
-import { newUuid } from '../../lib/ids.ts';
 import { CloudError, rebuildError, type WireError } from '../../model/errors.ts';
 import { groupNotFound, hostDown, noValidHost, triesExhausted } from '../../model/errors-conductor.ts';
 import { amountsOf } from '../../model/resources.ts';
-import type { Server } from '../../model/server.ts';
 import { claimedCells } from './claimed-cells.ts';
+import { asked, decide } from './decisions.ts';
 import { buildCommand, ownDisks } from './guests.ts';
 import { closeAction, faultOf } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
@@ -267,18 +265,6 @@ async function groupOf(run: BuildRun): Promise<GroupRule | undefined> {
   return group;
 }
 
-/** What the scheduler is told of flavor and image beside amounts and properties. */
-export const asked = ({ flavor, image }: Server): Pick<HostRequest, 'flavor' | 'image'> => ({
-  flavor: {
-    id: flavor.flavorId,
-    name: flavor.name,
-    rootGiB: flavor.rootGiB,
-    ephemeralGiB: flavor.ephemeralGiB,
-    swapMiB: flavor.swapMiB,
-  },
-  image: image && { id: image.id, diskFormat: image.diskFormat },
-});
-
 function hostRequest({ job, server, progress }: BuildRun, group: GroupRule | undefined): HostRequest {
   const { input } = job;
   return {
@@ -300,19 +286,3 @@ function hostRequest({ job, server, progress }: BuildRun, group: GroupRule | und
     limit: LIMIT,
   };
 }
-
-const decide = (run: BuildRun, tx: Parameters<typeof insertDecision>[0], request: HostRequest, answer: HostAnswer, attempt: number) =>
-  insertDecision(tx, {
-    uuid: newUuid(),
-    requestId: run.job.context.requestId,
-    projectId: run.server.projectId,
-    serverUuid: run.job.serverUuid,
-    attempt,
-    at: run.parts.clock.now(),
-    request,
-    configHash: answer.configHash,
-    feedPosition: answer.feedPosition,
-    seed: answer.seed,
-    chosen: answer.hosts,
-    reasons: answer.reasons,
-  });

@@ -26,7 +26,7 @@ export interface DeedAsk<D extends DeedName> {
   readonly set?: ServerSet;
   /** What else is written in that transaction. */
   readonly also?: (tx: Query, at: Micros) => Promise<void>;
-  /** Last moment at which the agent may begin; the job's own when absent. */
+  /** Last moment at which the agent may begin; when absent the job's own, or some minutes from now while the job is undone. */
   readonly deadline?: Micros;
   /** What notifications of the event say beside the server: `{ volumeId }`. */
   readonly details?: Readonly<Record<string, unknown>>;
@@ -53,6 +53,8 @@ export interface AskedNote {
   readonly epoch: number;
   readonly tells: number;
 }
+/** How long an agent may take to begin a deed of an undo: the job's own time may be over. */
+const UNDO_US = 600_000_000;
 export const saidKey = (step: string) => `said:${step}`;
 export const askedKey = (step: string) => `asked:${step}`;
 
@@ -95,7 +97,7 @@ export async function askDeed<K extends JobKind, D extends DeedName>(run: Run<K>
     jobUuid: job.uuid,
     uuid: server.uuid,
     epoch,
-    deadline: ask.deadline ?? job.deadline,
+    deadline: ask.deadline ?? (run.progress.failure ? Math.max(job.deadline, at + UNDO_US) : job.deadline),
     step: ask.step,
     deed: ask.deed,
     args: ask.args,

@@ -1,17 +1,15 @@
 import { type HostAnswer, type HostRequest, schedulerContract } from '../../bus/contracts/scheduler.ts';
 import type { Query } from '../../db/engine.ts';
-import { insertDecision } from '../../db/tables/compute/decisions.ts';
 import { type GroupRule, readGroup } from '../../db/tables/compute/groups.ts';
 import type { Place } from '../../db/tables/compute/placing.ts';
 import { groupsOf } from '../../db/tables/compute/servers.ts';
 import type { Micros } from '../../lib/clock.ts';
-import { newUuid } from '../../lib/ids.ts';
 import { CloudError, rebuildError } from '../../model/errors.ts';
 import { noValidHost } from '../../model/errors-conductor.ts';
 import type { JobKind } from '../../model/jobs.ts';
 import { amountsOf } from '../../model/resources.ts';
 import type { Flavor, Server } from '../../model/server.ts';
-import { asked } from './build-server.ts';
+import { asked, decide } from './decisions.ts';
 import { ownDisks } from './guests.ts';
 import { explainRefusal } from './refusal.ts';
 import type { Run, Turn } from './run-job.ts';
@@ -46,24 +44,9 @@ export async function findPlace<K extends JobKind>(
   wish: PlaceWish,
   take: (tx: Query, place: Place, at: Micros) => Promise<Turn | null>,
 ): Promise<'finished' | 'waiting'> {
-  const { parts, job, server } = run;
+  const { parts, server } = run;
   const { bus, clock, options, log } = parts;
   const request = requestOf(server, wish);
-  const decide = (tx: Query, answer: HostAnswer) =>
-    insertDecision(tx, {
-      uuid: newUuid(),
-      requestId: job.context.requestId,
-      projectId: server.projectId,
-      serverUuid: server.uuid,
-      attempt: 1,
-      at: clock.now(),
-      request,
-      configHash: answer.configHash,
-      feedPosition: answer.feedPosition,
-      seed: answer.seed,
-      chosen: answer.hosts,
-      reasons: answer.reasons,
-    });
   for (let round = 0; ; round++) {
     let answer: HostAnswer | undefined;
     try {
@@ -86,7 +69,7 @@ export async function findPlace<K extends JobKind>(
     if (answer.hosts.length === 0) {
       const refused = answer;
       await run.commit(async (tx) => {
-        await decide(tx, refused);
+        await decide(run, tx, request, refused, 1);
         return {};
       });
       throw noValidHost({ why: explainRefusal(answer.reasons, null) });
@@ -99,7 +82,7 @@ export async function findPlace<K extends JobKind>(
       await run.commit(async (tx) => {
         const turn = await take(tx, place, clock.now());
         taken = turn !== null;
-        if (taken) await decide(tx, chosen);
+        if (taken) await decide(run, tx, request, chosen, 1);
         return turn;
       });
       if (taken) return 'finished';

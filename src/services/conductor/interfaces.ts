@@ -2,13 +2,13 @@ import type { DeedArgs } from '../../bus/contracts/guest-deeds.ts';
 import type { Database, Query } from '../../db/engine.ts';
 import { forUpdate } from '../../db/statements.ts';
 import { setServer } from '../../db/tables/compute/placing.ts';
-import type { CloudError } from '../../model/errors.ts';
+import { CloudError } from '../../model/errors.ts';
 import { hostDown } from '../../model/errors-conductor.ts';
 import type { JobKind } from '../../model/jobs.ts';
 import type { NetworkInfo } from '../../model/server.ts';
 import { askDeed } from './deed-step.ts';
 import { closeAction } from './outcome.ts';
-import type { JobSpec, Run, Step } from './run-job.ts';
+import { type JobSpec, leaves, type Run, type Step } from './run-job.ts';
 
 const PLUG = 'plug';
 const UNPLUG = 'unplug';
@@ -54,7 +54,10 @@ const port: Step<'attach-interface'> = {
       // We died before we knew which: asked again, the network answers the one that was made, if any, and it can go.
       const { uuid: serverUuid, projectId, host, hostname, availabilityZone: zone } = server;
       const wish = { serverUuid, projectId, host: host ?? '', hostname, zone, securityGroups: [] };
-      const again = await parts.network.attach(wish, job.input.wish, placeOf(job)).catch(() => undefined);
+      const again = await parts.network.attach(wish, job.input.wish, placeOf(job)).catch((cause) => {
+        if (!(cause instanceof CloudError) || cause.kind === 'unavailable') throw cause;
+        return undefined; // it was refused then too
+      });
       if (again) await parts.network.detach(server.uuid, again.portId);
     }
     return undefined;
@@ -90,7 +93,8 @@ const plug: Step<'attach-interface'> = {
     try {
       const ask = { step: 'unplug-again', deed: 'detachNic', args: { portId: made.portId }, unmarked: true } as const;
       return (await askDeed(run, ask)) === 'waiting' ? 'waiting' : undefined;
-    } catch {
+    } catch (cause) {
+      if (leaves(cause)) throw cause;
       return undefined;
     }
   },

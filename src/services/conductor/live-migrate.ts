@@ -2,21 +2,17 @@ import { computeAgentContract } from '../../bus/contracts/compute-agent.ts';
 import type { Query } from '../../db/engine.ts';
 import { finishAction, insertEvents } from '../../db/tables/compute/actions.ts';
 import { findMigration, setMigration } from '../../db/tables/compute/migrations.ts';
-import { leaveOldPlace, reservePlace, switchHost, unreservePlace } from '../../db/tables/compute/moving.ts';
+import { leaveOldPlace, switchHost } from '../../db/tables/compute/moving.ts';
 import { faultText, setServer } from '../../db/tables/compute/placing.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { migrationAborted } from '../../model/errors-moves.ts';
-import { amountsOf } from '../../model/resources.ts';
 import { claimedCells } from './claimed-cells.ts';
 import { type AskedNote, askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
-import { findPlace, groupOfMover } from './find-place.ts';
-import { ownDisks } from './guests.ts';
 import {
   arriving,
   askIfPossible,
   bindBack,
   bindPorts,
-  hostIpOf,
   migrationOf,
   mustStillFit,
   noteEvents,
@@ -26,7 +22,7 @@ import {
 } from './move-steps.ts';
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction, faultOf } from './outcome.ts';
-import { partsAskOf } from './parts-ask.ts';
+import { elsewhere, reserveThere } from './reserve-there.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
 
 type LiveRun = Run<'live-migrate'>;
@@ -96,57 +92,19 @@ async function end(run: LiveRun, tx: Query, how: { status: string; server: { vm_
   return { to: 'done' as const };
 }
 
-const reserve: Step<'live-migrate'> = {
-  name: 'reserve',
-  atomic: true,
-  async do(run) {
-    const { job, parts, server } = run;
-    const { input } = job;
+const reserve = reserveThere<'live-migrate'>({
+  async wish(run) {
     if ((await wishOf(run)) === 'abort') throw migrationAborted({});
-    await mustStillFit(run, input.migrationUuid, 'liveMigrate');
-    const group = await groupOfMover(parts.db.read, server);
-    const wish = {
-      flavor: server.flavor,
-      group,
-      excludedHosts: server.host === null ? [] : [server.host],
-      requestedHost: input.force ? null : input.host,
-      forcedHost: input.force ? input.host : null,
-    };
-    return findPlace(run, 'reserve', wish, async (tx, place, at) => {
-      if (
-        !(await reservePlace(
-          tx,
-          parts.db.kind,
-          server,
-          input.migrationUuid,
-          amountsOf(ownDisks(server)),
-          group,
-          place,
-          at,
-          parts.options.enforced,
-          {},
-          partsAskOf(parts.options, server.flavor, server.image, wish.forcedHost !== null),
-        ))
-      )
-        return null;
-      const set = { dest_host: place.host, dest_node: place.node, dest_ip: await hostIpOf(tx, place.host), status: 'queued' };
-      await setMigration(tx, input.migrationUuid, set, at);
-      await noteEvents(tx, job, null, at, { conductor_live_migrate_instance: 'open' });
-      await noteEvents(tx, job, place.host, at, { compute_check_can_live_migrate_destination: 'done' });
-      await noteEvents(tx, job, server.host, at, { compute_check_can_live_migrate_source: 'done' });
-      return { marks: { reserve: 'finished' }, notes: { dest: { host: place.host, node: place.node }, epoch: server.epoch } };
-    });
+    await mustStillFit(run, run.job.input.migrationUuid, 'liveMigrate');
+    return elsewhere(run);
   },
-  async undo(run) {
-    if (notesOf(run).moved) return undefined;
-    const { job, parts, server } = run;
-    await run.commit(async (tx) => {
-      await unreservePlace(tx, server, await migrationOf(tx, job.input.migrationUuid), parts.clock.now());
-      return { marks: { reserve: 'undone' } };
-    });
-    return undefined;
+  status: 'queued',
+  async also(tx, { job, server }, host, at) {
+    await noteEvents(tx, job, null, at, { conductor_live_migrate_instance: 'open' });
+    await noteEvents(tx, job, host, at, { compute_check_can_live_migrate_destination: 'done' });
+    await noteEvents(tx, job, server.host, at, { compute_check_can_live_migrate_source: 'done' });
   },
-};
+});
 
 const volumes = takeVolumes<'live-migrate'>((run) => {
   const { dest, moved = false } = notesOf(run);

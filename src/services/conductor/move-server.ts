@@ -1,29 +1,25 @@
 import { FINISHED, setMigration } from '../../db/tables/compute/migrations.ts';
-import { giveBackExcess, reservePlace, switchHost, unreservePlace } from '../../db/tables/compute/moving.ts';
+import { giveBackExcess, switchHost } from '../../db/tables/compute/moving.ts';
 import { faultText, setServer } from '../../db/tables/compute/placing.ts';
-import { amountsOf } from '../../model/resources.ts';
 import { powerStates } from '../../model/server.ts';
 import { claimedCells } from './claimed-cells.ts';
-import { askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
-import { findPlace, groupOfMover } from './find-place.ts';
-import { ownDisks } from './guests.ts';
+import { askDeed, type SaidNote, saidKey } from './deed-step.ts';
 import {
   arriving,
-  askIfPossible,
-  bindBack,
-  bindPorts,
-  hostIpOf,
+  comeBack,
+  dropArrived,
   migrationOf,
   mustStillFit,
   noteEvents,
   notesOf,
+  placeOf,
+  portsStep,
   stateUnlessOvertaken,
 } from './move-steps.ts';
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction, faultOf } from './outcome.ts';
-import { partsAskOf } from './parts-ask.ts';
+import { reserveThere } from './reserve-there.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
-import { guestDisksOf } from './server-volumes.ts';
 
 type MoveRun = Run<'move-server'>;
 
@@ -38,8 +34,7 @@ export const moveServer: JobSpec<'move-server'> = {
       const { job, parts, server } = run;
       const at = parts.clock.now();
       const flavor = flavorOf(run);
-      const { dest, epoch, ports: bound } = notesOf(run);
-      if (!dest || epoch === undefined) throw new Error('a move without a place');
+      const { dest, epoch, ports: bound } = placeOf(run);
       const runs = startsThere(run);
       const set = {
         launched_on: dest.host,
@@ -50,7 +45,7 @@ export const moveServer: JobSpec<'move-server'> = {
         task_deadline: null,
         power_state: runs ? powerStates.running : powerStates.shutdown,
         launched_at: at,
-        network_info: JSON.stringify(bound ?? server.networkInfo),
+        network_info: JSON.stringify(bound),
         progress: 100,
         fault: null,
       };
@@ -80,50 +75,20 @@ export const moveServer: JobSpec<'move-server'> = {
 const flavorOf = (run: MoveRun) => run.job.input.flavor ?? run.server.flavor;
 const startsThere = (run: MoveRun) => run.job.input.vmStateBefore === 'active';
 
-const reserve: Step<'move-server'> = {
-  name: 'reserve',
-  atomic: true,
-  async do(run) {
-    const { job, parts, server } = run;
-    const { input } = job;
-    await mustStillFit(run, input.migrationUuid, 'resize');
-    const group = await groupOfMover(parts.db.read, server);
-    const flavor = flavorOf(run);
-    const excludedHosts = input.sameHost || server.host === null ? [] : [server.host];
-    const wish = { flavor, group, excludedHosts, requestedHost: input.host, forcedHost: null };
-    return findPlace(run, 'reserve', wish, async (tx, place, at) => {
-      if (
-        !(await reservePlace(
-          tx,
-          parts.db.kind,
-          server,
-          input.migrationUuid,
-          amountsOf(ownDisks({ flavor, imageId: server.imageId })),
-          group,
-          place,
-          at,
-          parts.options.enforced,
-          { newFlavor: flavor },
-          partsAskOf(parts.options, flavor, server.image),
-        ))
-      )
-        return null;
-      const set = { dest_host: place.host, dest_node: place.node, dest_ip: await hostIpOf(tx, place.host), status: 'pre-migrating' };
-      await setMigration(tx, input.migrationUuid, set, at);
-      await noteEvents(tx, job, null, at, { conductor_migrate_server: 'open', cold_migrate: 'open' });
-      await noteEvents(tx, job, place.host, at, { compute_prep_resize: 'done' });
-      return { marks: { reserve: 'finished' }, notes: { dest: { host: place.host, node: place.node }, epoch: server.epoch } };
-    });
+const reserve = reserveThere<'move-server'>({
+  async wish(run) {
+    const { job, server } = run;
+    await mustStillFit(run, job.input.migrationUuid, 'resize');
+    const excludedHosts = job.input.sameHost || server.host === null ? [] : [server.host];
+    return { flavor: flavorOf(run), excludedHosts, requestedHost: job.input.host, forcedHost: null };
   },
-  async undo(run) {
-    const { job, parts, server } = run;
-    await run.commit(async (tx) => {
-      await unreservePlace(tx, server, await migrationOf(tx, job.input.migrationUuid), parts.clock.now());
-      return { marks: { reserve: 'undone' } };
-    });
-    return undefined;
+  status: 'pre-migrating',
+  details: (run) => ({ newFlavor: flavorOf(run) }),
+  async also(tx, { job }, host, at) {
+    await noteEvents(tx, job, null, at, { conductor_migrate_server: 'open', cold_migrate: 'open' });
+    await noteEvents(tx, job, host, at, { compute_prep_resize: 'done' });
   },
-};
+});
 
 const leave: Step<'move-server'> = {
   name: 'leave',
@@ -140,46 +105,13 @@ const leave: Step<'move-server'> = {
     return said === 'waiting' ? said : 'finished';
   },
   /** On again where it was, under an epoch of its own: what the other host may still have of it is older then. */
-  async undo(run) {
-    const { job, parts, server } = run;
-    const { epoch } = notesOf(run);
-    if (run.progress.notes[askedKey('leave')] === undefined || epoch === undefined || server.host === null) return undefined;
-    const [host, node] = [server.host, server.node ?? ''];
-    const cells = await claimedCells(run, { holder: job.input.migrationUuid });
-    const back = await askIfPossible(run, {
-      step: 'come-back',
-      deed: 'arrive',
-      args: {
-        ...arriving(server, server.flavor, server.networkInfo, cells, await guestDisksOf(parts.db.read, server)),
-        disks: 'here',
-        offer: null,
-        imageId: null,
-        start: startsThere(run),
-      },
-      host,
-      epoch: epoch + 2,
-    });
-    if (back === 'waiting') return back;
-    await run.commit(async (tx) => {
-      if (back) await switchHost(tx, server, { host, node, epoch: epoch + 2 }, {}, parts.clock.now());
-      return { marks: { leave: 'undone' }, notes: { lost: back === null } };
-    });
-    if (back) run.server = { ...server, epoch: epoch + 2 };
-    return undefined;
-  },
+  undo: async (run) => comeBack(run, startsThere(run), await claimedCells(run, { holder: run.job.input.migrationUuid })),
 };
 
-const ports: Step<'move-server'> = {
-  name: 'ports',
-  do: (run) =>
-    bindPorts(run, notesOf(run).dest?.host ?? null, 'ports', (tx, at) =>
-      setServer(tx, run.server, { task_state: 'resize_migrated' }, { what: 'task', at }),
-    ),
-  async undo(run) {
-    await bindBack(run, run.server.host);
-    return undefined;
-  },
-};
+const ports = portsStep<'move-server'>(
+  (run) => notesOf(run).dest?.host ?? null,
+  (tx, { server }, at) => setServer(tx, server, { task_state: 'resize_migrated' }, { what: 'task', at }),
+);
 
 const volumes = takeVolumes<'move-server'>((run) => ({ from: run.server.host, to: notesOf(run).dest?.host ?? null }));
 
@@ -187,8 +119,7 @@ const arrive: Step<'move-server'> = {
   name: 'arrive',
   async do(run) {
     const { job, server } = run;
-    const { dest, epoch, ports: bound = server.networkInfo } = notesOf(run);
-    if (!dest || epoch === undefined) throw new Error('a move without a place');
+    const { dest, epoch, ports: bound } = placeOf(run);
     const left = run.progress.notes[saidKey('leave')] as SaidNote | undefined; // written by server-reports.ts
     const same = dest.host === server.host;
     const said = await askDeed(run, {
@@ -209,11 +140,5 @@ const arrive: Step<'move-server'> = {
     });
     return said === 'waiting' ? said : 'finished';
   },
-  async undo(run) {
-    const { dest, epoch } = notesOf(run);
-    if (!dest || epoch === undefined || dest.host === run.server.host || run.progress.notes[askedKey('arrive')] === undefined)
-      return undefined;
-    const dropped = await askIfPossible(run, { step: 'drop', deed: 'dropGuest', args: {}, host: dest.host, epoch: epoch + 1 });
-    return dropped === 'waiting' ? dropped : undefined;
-  },
+  undo: (run) => dropArrived(run, 'arrive'),
 };

@@ -3,6 +3,7 @@ import type { Query } from '../../db/engine.ts';
 import { findAction, insertEvents } from '../../db/tables/compute/actions.ts';
 import { insertJobs } from '../../db/tables/compute/jobs.ts';
 import { findMigration, type ServerMigration } from '../../db/tables/compute/migrations.ts';
+import { switchHost } from '../../db/tables/compute/moving.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { CloudError } from '../../model/errors.ts';
 import { moveOvertaken } from '../../model/errors-moves.ts';
@@ -12,7 +13,8 @@ import { actionRules } from '../../model/server-states.ts';
 import type { ClaimedCells } from './claimed-cells.ts';
 import { type AskedNote, askDeed, askedKey, type DeedAsk, type DeedSaid, saidKey } from './deed-step.ts';
 import { type GuestDisks, guestOf, instanceOf } from './guests.ts';
-import { leaves, type Run } from './run-job.ts';
+import { leaves, type Run, type Step } from './run-job.ts';
+import { guestDisksOf } from './server-volumes.ts';
 
 // What the jobs that move servers share.
 
@@ -31,6 +33,13 @@ export interface MoveNotes {
   readonly urged?: string;
 }
 export const notesOf = (run: Run) => run.progress.notes as MoveNotes; // written by the jobs of moves only
+
+/** Where a move goes, under which owner epoch it began, and the ports the guest has there. Throws an Error before the place is reserved. */
+export function placeOf(run: Run) {
+  const { dest, epoch, ports = run.server.networkInfo } = notesOf(run);
+  if (!dest || epoch === undefined) throw new Error(`${run.job.kind} without a place`);
+  return { dest, epoch, ports };
+}
 
 /** The move a job is about. Throws an Error when its row is gone: nothing deletes those of living servers. */
 export async function migrationOf(db: Query, uuid: string): Promise<ServerMigration> {
@@ -108,6 +117,19 @@ export async function bindBack<K extends JobKind>(run: Run<K>, host: string | nu
   await run.parts.network.bind(run.server.uuid, host);
 }
 
+/** Binds a server's ports to the host it goes to; undone, to the one where it stands. */
+export const portsStep = <K extends JobKind>(
+  hostOf: (run: Run<K>) => string | null | Promise<string | null>,
+  also?: (tx: Query, run: Run<K>, at: Micros) => Promise<unknown>,
+): Step<K> => ({
+  name: 'ports',
+  do: async (run) => bindPorts(run, await hostOf(run), 'ports', also && ((tx, at) => also(tx, run, at))),
+  async undo(run) {
+    await bindBack(run, run.server.host);
+    return undefined;
+  },
+});
+
 const MOST_TELLS = 6;
 const UNDO_US = 600_000_000;
 
@@ -129,6 +151,37 @@ export async function askIfPossible<K extends JobKind, D extends DeedName>(
     );
     return null;
   }
+}
+
+/** Undo of the step in which a guest was made on the host it goes to. */
+export async function dropArrived<K extends JobKind>(run: Run<K>, step: string): Promise<'waiting' | undefined> {
+  const { dest, epoch } = notesOf(run);
+  if (!dest || epoch === undefined || dest.host === run.server.host || run.progress.notes[askedKey(step)] === undefined) return undefined;
+  const dropped = await askIfPossible(run, { step: 'drop', deed: 'dropGuest', args: {}, host: dest.host, epoch: epoch + 1 });
+  return dropped === 'waiting' ? dropped : undefined;
+}
+
+/** Undo of the step `leave`: on again where it was, under an epoch of its own: what the other host may still have of it is older then. */
+export async function comeBack<K extends JobKind>(run: Run<K>, start: boolean, cells: ClaimedCells): Promise<'waiting' | undefined> {
+  const { parts, server } = run;
+  const { epoch } = notesOf(run);
+  if (run.progress.notes[askedKey('leave')] === undefined || epoch === undefined || server.host === null) return undefined;
+  const there = { host: server.host, node: server.node ?? '', epoch: epoch + 2 };
+  const disks = await guestDisksOf(parts.db.read, server);
+  const back = await askIfPossible(run, {
+    step: 'come-back',
+    deed: 'arrive',
+    args: { ...arriving(server, server.flavor, server.networkInfo, cells, disks), disks: 'here', offer: null, imageId: null, start },
+    host: there.host,
+    epoch: there.epoch,
+  });
+  if (back === 'waiting') return back;
+  await run.commit(async (tx) => {
+    if (back) await switchHost(tx, server, there, {}, parts.clock.now());
+    return { marks: { leave: 'undone' }, notes: { lost: back === null } };
+  });
+  if (back) run.server = { ...server, epoch: there.epoch };
+  return undefined;
 }
 
 /** Events of the action a job is for. */

@@ -3,12 +3,11 @@ import { giveBackExcess, switchHost, unreservePlace } from '../../db/tables/comp
 import { powerStates } from '../../model/server.ts';
 import { claimedCells } from './claimed-cells.ts';
 import { askDeed, askedKey } from './deed-step.ts';
-import { arriving, askIfPossible, bindBack, bindPorts, migrationOf, notesOf, orderTidying } from './move-steps.ts';
+import { arriving, askIfPossible, comeBack, migrationOf, notesOf, orderTidying, portsStep } from './move-steps.ts';
 import { disksThere, keepVolumes, takeVolumes, writeVolumes } from './move-volumes.ts';
 import { closeAction } from './outcome.ts';
 import { failAction } from './outcome-task.ts';
 import type { JobSpec, Run, Step } from './run-job.ts';
-import { guestDisksOf } from './server-volumes.ts';
 
 type RevertRun = Run<'revert-resize'>;
 
@@ -65,49 +64,14 @@ const leave: Step<'revert-resize'> = {
     const said = await askDeed(run, { step: 'leave', deed: 'leaveHost', args, event: 'compute_revert_resize' });
     return said === 'waiting' ? said : 'finished';
   },
-  async undo(run) {
-    const { parts, server } = run;
-    const { epoch } = notesOf(run);
-    if (run.progress.notes[askedKey('leave')] === undefined || epoch === undefined || server.host === null) return undefined;
-    const [host, node] = [server.host, server.node ?? ''];
-    const here = await askIfPossible(run, {
-      step: 'come-back',
-      deed: 'arrive',
-      args: {
-        ...arriving(server, server.flavor, server.networkInfo, await claimedCells(run), await guestDisksOf(parts.db.read, server)),
-        disks: 'here',
-        offer: null,
-        imageId: null,
-        start: server.powerState === powerStates.running,
-      },
-      host,
-      epoch: epoch + 2,
-    });
-    if (here === 'waiting') return here;
-    await run.commit(async (tx) => {
-      if (here) await switchHost(tx, server, { host, node, epoch: epoch + 2 }, {}, parts.clock.now());
-      return { marks: { leave: 'undone' }, notes: { lost: here === null } };
-    });
-    if (here) run.server = { ...server, epoch: epoch + 2 };
-    return undefined;
-  },
+  undo: async (run) => comeBack(run, run.server.powerState === powerStates.running, await claimedCells(run)),
 };
 
-const ports: Step<'revert-resize'> = {
-  name: 'ports',
-  async do(run) {
-    return bindPorts(run, (await migrationOf(run.parts.db.read, run.job.input.migrationUuid)).sourceHost, 'ports');
-  },
-  async undo(run) {
-    await bindBack(run, run.server.host);
-    return undefined;
-  },
-};
+const sourceOf = async (run: RevertRun) => (await migrationOf(run.parts.db.read, run.job.input.migrationUuid)).sourceHost;
 
-const volumes = takeVolumes<'revert-resize'>(async (run) => ({
-  from: run.server.host,
-  to: (await migrationOf(run.parts.db.read, run.job.input.migrationUuid)).sourceHost,
-}));
+const ports = portsStep<'revert-resize'>(sourceOf);
+
+const volumes = takeVolumes<'revert-resize'>(async (run) => ({ from: run.server.host, to: await sourceOf(run) }));
 
 const back: Step<'revert-resize'> = {
   name: 'back',
@@ -136,7 +100,7 @@ const back: Step<'revert-resize'> = {
   /** Turned off again, and kept for the next try. */
   async undo(run) {
     const { epoch } = notesOf(run);
-    const { sourceHost } = await migrationOf(run.parts.db.read, run.job.input.migrationUuid);
+    const sourceHost = await sourceOf(run);
     if (run.progress.notes[askedKey('back')] === undefined || sourceHost === null || epoch === undefined || sourceHost === run.server.host)
       return undefined;
     const off = await askIfPossible(run, { step: 'off', deed: 'leaveHost', args: { graceMs: 0 }, host: sourceHost, epoch: epoch + 1 });

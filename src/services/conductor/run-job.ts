@@ -1,5 +1,6 @@
 import type { Query } from '../../db/engine.ts';
 import { type JobTurn, turnJob } from '../../db/tables/compute/jobs.ts';
+import type { Micros } from '../../lib/clock.ts';
 import { CloudError, rebuildError, type WireError, wireError } from '../../model/errors.ts';
 import { jobDeadlinePassed, leaseLost } from '../../model/errors-conductor.ts';
 import type { Job, JobKind, JobProgress, StepMark } from '../../model/jobs.ts';
@@ -92,7 +93,11 @@ export function openRun<K extends JobKind>(parts: Parts, job: Job<K>, server: Se
 }
 
 const UNDO_TRIES = 20;
-/** How long a job waits for a service beside us that does not answer; a delete waits to its end, because nothing can be taken back there. */
+const triesKey = (step: string) => `undo-tries:${step}`;
+/** How often the undo of a step has failed. A deed of it goes by another name each time: an agent does what has one name once. */
+export const undoTries = (run: Pick<Run, 'progress'>, step: string) => Number(run.progress.notes[triesKey(step)] ?? 0);
+/** How long a job waits for a service beside us that does not answer, and when it has not been missed for as long, it was back in between. A delete waits to
+ *  its end, because nothing can be taken back there. */
 const PATIENCE_US = 300_000_000;
 
 /** Whether a service beside us is away: what was asked may be asked again. What an agent said of its own neighbours is its outcome, and stays. */
@@ -109,10 +114,11 @@ function isAway(run: Run, cause: unknown): cause is CloudError {
 async function waitsLonger(run: Run, cause: CloudError): Promise<boolean> {
   const { job, parts, progress } = run;
   const now = parts.clock.now();
-  const awaySince = Number(progress.notes.awaySince ?? now);
+  const { awaySince: before = now, awayAt: last = now } = progress.notes as { readonly awaySince?: Micros; readonly awayAt?: Micros }; // written below
+  const awaySince = now - last > PATIENCE_US ? now : before;
   if (now >= (job.kind === 'delete-server' ? job.deadline : Math.min(job.deadline, awaySince + PATIENCE_US))) return false;
   parts.log.warn({ job: job.uuid, kind: job.kind, server: job.serverUuid, err: cause }, 'a service does not answer; asked again soon');
-  await run.commit(async () => ({ to: 'queued', notes: { awaySince }, inMs: Math.min(2000, parts.options.resendMs) }));
+  await run.commit(async () => ({ to: 'queued', notes: { awaySince, awayAt: now }, inMs: Math.min(2000, parts.options.resendMs) }));
   return true;
 }
 
@@ -160,10 +166,11 @@ async function unwind<K extends JobKind>(spec: JobSpec<K>, run: Run<K>): Promise
       if ((await step.undo?.(run)) === 'waiting') return;
     } catch (cause) {
       if (leaves(cause)) throw cause;
-      const tries = Number(run.progress.notes.undoTries ?? 0) + 1;
+      const tries = undoTries(run, step.name) + 1;
       run.parts.log.error({ job: run.job.uuid, step: step.name, tries, err: cause }, 'an undo failed');
       if (tries < UNDO_TRIES) {
-        await run.commit(async () => ({ to: 'queued', notes: { undoTries: tries }, inMs: Math.min(60_000, 500 * 2 ** tries) }));
+        const notes = { [triesKey(step.name)]: tries };
+        await run.commit(async () => ({ to: 'queued', notes, inMs: Math.min(60_000, 500 * 2 ** tries) }));
         return;
       }
     }

@@ -1,5 +1,6 @@
 import { forgetChanges, numberChanges, SEQUENCER } from '../../db/tables/compute/changes.ts';
 import { ensureLease, giveLeaseBack, setLeaseValue, takeLease } from '../../db/tables/compute/leases.ts';
+import { createDoze } from '../../lib/doze.ts';
 import { CHANGES_RING } from '../../model/jobs.ts';
 import type { ConductorParts } from './parts.ts';
 
@@ -13,8 +14,7 @@ export async function startSequencer(parts: ConductorParts): Promise<{ wake(): v
   const { db, bus, clock, log, options } = parts;
   const end = new AbortController();
   await ensureLease(db, SEQUENCER);
-  let wake: () => void = () => {};
-  let woken = false;
+  const doze = createDoze(clock, end.signal);
   let swept = 0;
 
   /** Numbers what there is; how many numbers were given, or nothing when another process holds the role. */
@@ -40,28 +40,12 @@ export async function startSequencer(parts: ConductorParts): Promise<{ wake(): v
       } catch (cause) {
         log.warn({ err: cause }, 'changes could not be numbered');
       }
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          cancel();
-          end.signal.removeEventListener('abort', done);
-          resolve();
-        };
-        const cancel = clock.after(POLL_MS, done);
-        end.signal.addEventListener('abort', done);
-        wake = done;
-        if (woken || end.signal.aborted) done();
-      });
-      if (woken) await clock.sleep(GATHER_MS, end.signal);
-      woken = false;
+      await doze.sleep(POLL_MS, GATHER_MS);
     }
   };
   const running = loop();
   return {
-    wake() {
-      if (woken) return;
-      woken = true;
-      wake();
-    },
+    wake: doze.wake,
     async stop() {
       end.abort();
       await running;

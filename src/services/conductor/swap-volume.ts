@@ -5,7 +5,7 @@ import { CloudError } from '../../model/errors.ts';
 import { volumeNotAttached } from '../../model/errors-block-devices.ts';
 import { askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import { closeAction } from './outcome.ts';
-import type { JobSpec, Run, Step } from './run-job.ts';
+import { type JobSpec, type Run, type Step, undoTries } from './run-job.ts';
 import { connectorOf, guestVolume } from './server-volumes.ts';
 
 type SwapRun = Run<'swap-volume'>;
@@ -59,9 +59,10 @@ const swap: Step<'swap-volume'> = {
     if (!old || run.progress.notes[askedKey('swap')] === undefined) return undefined;
     const refused = (run.progress.notes[saidKey('swap')] as SaidNote | undefined)?.error != null; // only server-reports.ts writes it
     const args = { oldVolumeId: run.job.input.newVolumeId, volume: { ...old } };
-    const said = await askDeed(run, { step: 'swap-back', deed: 'swapVolume', args, unmarked: true }).catch((cause) => {
+    const step = `swap-back-${undoTries(run, 'swap')}`;
+    const said = await askDeed(run, { step, deed: 'swapVolume', args, unmarked: true }).catch((cause) => {
       const gone = cause instanceof CloudError && (cause.code === 'host.down' || cause.kind === 'notFound');
-      if (gone || (refused && run.progress.notes[saidKey('swap-back')] !== undefined)) return undefined;
+      if (gone || (refused && run.progress.notes[saidKey(step)] !== undefined)) return undefined;
       throw cause;
     });
     return said === 'waiting' ? said : undefined;

@@ -10,7 +10,7 @@ import { setServer } from '../../db/tables/compute/placing.ts';
 import { CloudError } from '../../model/errors.ts';
 import { askDeed, askedKey } from './deed-step.ts';
 import { closeAction } from './outcome.ts';
-import type { JobSpec, Run, Step } from './run-job.ts';
+import { type JobSpec, type Run, type Step, undoTries } from './run-job.ts';
 import { connectorOf, guestVolume } from './server-volumes.ts';
 
 type Kind = 'attach-volume' | 'detach-volume' | 'extend-volume';
@@ -76,7 +76,8 @@ const plug: Step<'attach-volume'> = {
   async undo(run) {
     const row = await deviceOf(run);
     if (!row?.volume_id || run.progress.notes[askedKey('plug')] === undefined) return undefined;
-    const ask = { step: 'unplug', deed: 'detachVolume', args: { volumeId: row.volume_id }, unmarked: true } as const;
+    const step = `unplug-${undoTries(run, 'plug')}`;
+    const ask = { step, deed: 'detachVolume', args: { volumeId: row.volume_id }, unmarked: true } as const;
     const said = await askDeed(run, ask).catch(gone);
     return said === 'waiting' ? said : undefined;
   },

@@ -12,6 +12,7 @@ export const wrapped = <T>(word: string, properties: Json, required: readonly st
 
 export const nameSchema = (maxLength = 255): Json => ({ type: 'string', minLength: 1, maxLength, pattern: '\\S' });
 export const idSchema: Json = { type: 'string', minLength: 1, maxLength: 64 };
+export const idOrNullSchema: Json = { ...idSchema, type: ['string', 'null'] };
 export const textSchema: Json = { type: ['string', 'null'], maxLength: 65_535 };
 export const regionIdSchema: Json = { type: ['string', 'null'], maxLength: 255 };
 export const enabledSchema: Json = { type: 'boolean' };

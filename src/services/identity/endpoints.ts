@@ -1,3 +1,4 @@
+import type { IdentityEndpointsTable } from '../../db/tables/identity/tables.ts';
 import type { Call, Reply, RouteTable } from '../../http/call.ts';
 import { newHexId } from '../../lib/ids.ts';
 import { builtInCatalog, identityNotFound } from '../../model/errors-identity.ts';
@@ -44,15 +45,7 @@ export const endpointRoutes: RouteTable<Parts> = {
 };
 
 const idOf = (call: Call<unknown>) => call.params.id ?? '';
-interface Endpoint {
-  id: string;
-  service_id: string;
-  interface: 'public' | 'internal' | 'admin';
-  region_id: string | null;
-  url: string;
-  enabled: number;
-  extra: string;
-}
+type Endpoint = Omit<IdentityEndpointsTable, 'key'>;
 const endpointView = (row: Endpoint, base: string) => ({
   ...(JSON.parse(row.extra) as object), // written by extraOf
   id: row.id,

@@ -3,7 +3,7 @@ import type { IdentityGroupsTable } from '../../db/tables/identity/tables.ts';
 import type { Call, Reply, RouteTable } from '../../http/call.ts';
 import { newHexId } from '../../lib/ids.ts';
 import { identityNotFound } from '../../model/errors-identity.ts';
-import { descriptionOf, extraOf, idSchema, kept, nameSchema, textSchema, wrapped } from './attributes.ts';
+import { descriptionOf, extraOf, idOrNullSchema, kept, nameSchema, textSchema, wrapped } from './attributes.ts';
 import { domainListed, domainMeant, mustKeepDomain } from './domain-of.ts';
 import { dropGrants } from './drop-grants.ts';
 import { findDomain, findGroup, findUser, mustBeFree, mustSeeUser } from './find.ts';
@@ -14,7 +14,7 @@ import { userView } from './users.ts';
 interface GroupBody {
   group: { name?: string; domain_id?: string | null; description?: string | null };
 }
-const fields = { name: nameSchema(64), domain_id: { ...idSchema, type: ['string', 'null'] }, description: textSchema };
+const fields = { name: nameSchema(64), domain_id: idOrNullSchema, description: textSchema };
 const known = Object.keys(fields);
 
 export const groupRoutes: RouteTable<Parts> = {

@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** What tokens are signed with and checked by. ES256. */
@@ -20,7 +20,7 @@ export function openTokenKeys(path: string): TokenKeys {
     const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
     const file = openSync(temporary, 'wx', 0o600);
     try {
-      writeSync(file, makeTokenKeys().sign.export({ type: 'pkcs8', format: 'pem' }) as string);
+      writeFileSync(file, makeTokenKeys().sign.export({ type: 'pkcs8', format: 'pem' }) as string);
       fsyncSync(file);
     } finally {
       closeSync(file);

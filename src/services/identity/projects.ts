@@ -10,7 +10,7 @@ import {
   enabledOf,
   enabledSchema,
   extraOf,
-  idSchema,
+  idOrNullSchema,
   kept,
   mustBeMutable,
   nameSchema,
@@ -42,8 +42,8 @@ interface ProjectBody {
 }
 const fields = {
   name: nameSchema(64),
-  domain_id: { ...idSchema, type: ['string', 'null'] },
-  parent_id: { ...idSchema, type: ['string', 'null'] },
+  domain_id: idOrNullSchema,
+  parent_id: idOrNullSchema,
   description: textSchema,
   enabled: enabledSchema,
   is_domain: { type: 'boolean' },

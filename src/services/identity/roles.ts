@@ -1,9 +1,10 @@
+import type { Query } from '../../db/engine.ts';
 import type { IdentityRolesTable } from '../../db/tables/identity/tables.ts';
 import { type Call, one, type Reply, type RouteTable } from '../../http/call.ts';
 import { newHexId } from '../../lib/ids.ts';
 import { invalidInput } from '../../model/errors.ts';
 import { identityNotFound } from '../../model/errors-identity.ts';
-import { extraOf, idSchema, kept, mustBeMutable, nameSchema, optionsOf, optionsSchema, textSchema, wrapped } from './attributes.ts';
+import { extraOf, idOrNullSchema, kept, mustBeMutable, nameSchema, optionsOf, optionsSchema, textSchema, wrapped } from './attributes.ts';
 import { mustKeepDomain } from './domain-of.ts';
 import { dropGrants } from './drop-grants.ts';
 import { findDomain, findRole, mustBeFree } from './find.ts';
@@ -15,7 +16,7 @@ interface RoleBody {
 }
 const fields = {
   name: nameSchema(255),
-  domain_id: { ...idSchema, type: ['string', 'null'] },
+  domain_id: idOrNullSchema,
   description: textSchema,
   options: optionsSchema,
 };
@@ -142,14 +143,16 @@ const inferenceBody = (prior: RoleRow, implied: RoleRow, base: string) => ({
   links: implyLinks(base, prior.id, implied.id),
 });
 
-async function mustImply({ db }: Parts, priorId: string, impliedId: string) {
-  const row = await db.read
+const implication = (db: Query, priorId: string, impliedId: string) =>
+  db
     .selectFrom('identity_role_implications')
     .select('prior_id')
     .where('prior_id', '=', priorId)
     .where('implied_id', '=', impliedId)
     .executeTakeFirst();
-  if (!row) throw identityNotFound({ what: `role implied by ${priorId}`, id: impliedId });
+
+async function mustImply({ db }: Parts, priorId: string, impliedId: string) {
+  if (!(await implication(db.read, priorId, impliedId))) throw identityNotFound({ what: `role implied by ${priorId}`, id: impliedId });
 }
 
 async function showImplied(parts: Parts, call: Call): Promise<Reply> {
@@ -170,13 +173,8 @@ async function addImplied(parts: Parts, call: Call): Promise<Reply> {
   // Upstream refuses it as well: whoever got the prior role would be an administrator without anybody having said so.
   if (implied.name === 'admin' && implied.domain_id === '') throw invalidInput({ why: 'The role admin cannot be implied by another.' });
   await parts.feed.write(async (tx, tell) => {
-    const there = await tx
-      .selectFrom('identity_role_implications')
-      .select('prior_id')
-      .where('prior_id', '=', prior.id)
-      .where('implied_id', '=', implied.id)
-      .executeTakeFirst();
-    if (!there) await tx.insertInto('identity_role_implications').values({ prior_id: prior.id, implied_id: implied.id }).execute();
+    if (!(await implication(tx, prior.id, implied.id)))
+      await tx.insertInto('identity_role_implications').values({ prior_id: prior.id, implied_id: implied.id }).execute();
     tell({ refuse: false });
   });
   return { status: 201, body: inferenceBody(prior, implied, call.base) };

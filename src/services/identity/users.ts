@@ -8,7 +8,7 @@ import {
   enabledOf,
   enabledSchema,
   extraOf,
-  idSchema,
+  idOrNullSchema,
   kept,
   nameSchema,
   optionsOf,
@@ -40,11 +40,11 @@ interface PasswordBody {
 const passwordSchema = { type: 'string', minLength: 1, maxLength: 4096 };
 const fields = {
   name: nameSchema(255),
-  domain_id: { ...idSchema, type: ['string', 'null'] },
+  domain_id: idOrNullSchema,
   description: textSchema,
   enabled: enabledSchema,
   password: { ...passwordSchema, type: ['string', 'null'] },
-  default_project_id: { ...idSchema, type: ['string', 'null'] },
+  default_project_id: idOrNullSchema,
   options: optionsSchema,
 };
 // What must never be kept among the unknown attributes, and shown again, is known here.

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { requires } from '../../../test/requires.ts';
+import { smallDisk } from '../../../test/servers/small-disk.ts';
 import { readRange } from './image-data.ts';
 import { type ImageHouse, openImageHouse, qcow2Head } from './image-test-house.ts';
 import { openImageStore } from './store.ts';
@@ -278,17 +278,9 @@ test('a data directory that cannot be used is said so, at the start and later', 
   }
 });
 
-test('a full disk is a 413 that says so, and nothing is left', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'kilonova-full-'));
-  mkdirSync(join(dir, 'disk'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', join(dir, 'disk')], { stdio: 'ignore' });
-  } catch {
-    rmSync(dir, { recursive: true });
-    t.skip('mounting a small tmpfs needs root');
-    return;
-  }
-  const house = await openImageHouse({ storeDir: join(dir, 'disk') });
+test('a full disk is a 413 that says so, and nothing is left', { skip: requires('small-disk') }, async () => {
+  const disk = smallDisk(4);
+  const house = await openImageHouse({ storeDir: disk.dir });
   try {
     const id = await house.create('ann');
     const full = await house.upload('ann', id, Buffer.alloc(8_000_000));
@@ -299,7 +291,6 @@ test('a full disk is a 413 that says so, and nothing is left', async (t) => {
     assert.equal((await house.upload('ann', id, Buffer.alloc(2_000_000))).status, 204);
   } finally {
     await house.close();
-    execFileSync('umount', [join(dir, 'disk')]);
-    rmSync(dir, { recursive: true });
+    disk.remove();
   }
 });

@@ -17,6 +17,9 @@ export const EC2_VERSIONS: readonly string[] = [
 /** A value, or a folder of them. */
 export type Ec2Node = string | { readonly [name: string]: Ec2Node };
 
+/** Part of the contract: images have no manifest, and the path of it that Nova has always told guests is this word. */
+const NO_MANIFEST_PATH = 'FIXME';
+
 const hex8 = (id: number) => id.toString(16).padStart(8, '0');
 /** EC2 ids of images are derived from their uuid: no table of them is kept. */
 const imageWord = (prefix: 'ami' | 'aki' | 'ari', uuid: string) => `${prefix}-${uuid.replaceAll('-', '').slice(0, 8).padStart(8, '0')}`;
@@ -34,7 +37,7 @@ export function ec2MetaData(server: Server, version: string, options: RenderOpti
   return {
     'ami-id': imageWord('ami', server.imageId ?? ''),
     'ami-launch-index': String(server.launchIndex),
-    'ami-manifest-path': 'FIXME', // Nova's own answer, word for word: there is no manifest, and clients have always been told this
+    'ami-manifest-path': NO_MANIFEST_PATH,
     'instance-id': `i-${hex8(server.id)}`,
     hostname,
     'local-ipv4': fixed,

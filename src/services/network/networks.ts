@@ -4,13 +4,13 @@ import { prepared } from '../../db/prepared.ts';
 import { giveQuota, takeQuota } from '../../db/tables/network/quotas.ts';
 import type { NetNetworksTable } from '../../db/tables/network/tables.ts';
 import type { Call, Reply } from '../../http/call.ts';
-import { newUuid } from '../../lib/ids.ts';
 import { networkConflict, networkInUse, networkNotFound } from '../../model/errors-network.ts';
 import type { Target } from '../../model/policy.ts';
 import { commonView, elevated, must, mustBeRevision, mustSee, ownerOf, pieces, touch, word } from './access.ts';
 import { atCreate, bool, both, int, listOf, objectsIn, oneOfWords, orNull, readAttributes, text, type Values } from './attributes.ts';
 import { boolColumn, commonColumns, intColumn, type Listing, listAnswer, listRows, selectFields, textColumn } from './listing.ts';
 import type { NetworkParts } from './parts.ts';
+import { resourceRow } from './resource-row.ts';
 
 export type NetworkRow = Selectable<NetNetworksTable>;
 const attributes = {
@@ -182,14 +182,7 @@ export async function createNetworks(parts: NetworkParts, call: Call): Promise<R
 
 export function newNetworkRow(projectId: string, wish: Wish, now: number) {
   return {
-    uuid: newUuid(),
-    project_id: projectId,
-    name: wish.name ?? '',
-    description: wish.description ?? '',
-    tags: '[]',
-    revision: 1,
-    created_at: now,
-    updated_at: now,
+    ...resourceRow(projectId, wish, now),
     admin_state_up: wish.admin_state_up === false ? 0 : 1,
     shared: wish.shared ? 1 : 0,
     is_external: wish['router:external'] ? 1 : 0,

@@ -2,7 +2,6 @@ import { sql } from 'kysely';
 import type { Query } from '../../db/engine.ts';
 import { giveQuota, takeQuota } from '../../db/tables/network/quotas.ts';
 import type { Call, Reply } from '../../http/call.ts';
-import { newUuid } from '../../lib/ids.ts';
 import { badNetworkInput, networkNotFound } from '../../model/errors-network.ts';
 import { routerInUse } from '../../model/errors-routers.ts';
 import { elevated, must, mustBeRevision, ownerOf } from './access.ts';
@@ -28,6 +27,7 @@ import { boolColumn, commonColumns, type Listing, listAnswer, listRows, selectFi
 import { given, visibleNetwork } from './networks.ts';
 import type { NetworkParts } from './parts.ts';
 import type { FixedIpWish } from './port-rows.ts';
+import { resourceRow } from './resource-row.ts';
 import { clearGateway, setGateway } from './router-gateway.ts';
 import {
   type ExtraRoute,
@@ -126,14 +126,7 @@ const gatewayWish = (info: NonNullable<Wish['external_gateway_info']>) => ({
 
 export function newRouterRow(projectId: string, wish: Omit<Wish, 'external_gateway_info'>, now: number) {
   return {
-    uuid: newUuid(),
-    project_id: projectId,
-    name: wish.name ?? '',
-    description: wish.description ?? '',
-    tags: '[]',
-    revision: 1,
-    created_at: now,
-    updated_at: now,
+    ...resourceRow(projectId, wish, now),
     admin_state_up: wish.admin_state_up === false ? 0 : 1,
     gateway_network_uuid: null,
     gateway_port_uuid: null,

@@ -4,7 +4,6 @@ import { giveQuota, takeQuota } from '../../db/tables/network/quotas.ts';
 import type { NetSecurityGroupsTable } from '../../db/tables/network/tables.ts';
 import type { Call, Reply } from '../../http/call.ts';
 import { one } from '../../http/call.ts';
-import { newUuid } from '../../lib/ids.ts';
 import {
   defaultGroupExists,
   defaultGroupKept,
@@ -18,6 +17,7 @@ import { defaultGroup } from './default-group.ts';
 import { boolColumn, commonColumns, type Listing, listAnswer, listRows, selectFields } from './listing.ts';
 import { given } from './networks.ts';
 import type { NetworkParts } from './parts.ts';
+import { resourceRow } from './resource-row.ts';
 import { newRuleRow, type RuleRow, ruleView } from './security-group-rules.ts';
 
 export type GroupRow = Selectable<NetSecurityGroupsTable>;
@@ -108,21 +108,8 @@ export async function createGroups(parts: NetworkParts, call: Call): Promise<Rep
     const projectId = ownerOf(call, wish);
     must(call, 'create_security_group', { project_id: projectId });
     if (wish.name === 'default') throw defaultGroupExists({});
-    const uuid = newUuid();
-    const row = {
-      uuid,
-      project_id: projectId,
-      name: wish.name ?? '',
-      description: wish.description ?? '',
-      tags: '[]',
-      revision: 1,
-      created_at: now,
-      updated_at: now,
-      default_of: null,
-      stateful: wish.stateful === false ? 0 : 1,
-      uses: 0,
-    };
-    const rules = (['IPv4', 'IPv6'] as const).map((ethertype) => newRuleRow(projectId, uuid, { direction: 'egress', ethertype }, now));
+    const row = { ...resourceRow(projectId, wish, now), default_of: null, stateful: wish.stateful === false ? 0 : 1, uses: 0 };
+    const rules = (['IPv4', 'IPv6'] as const).map((ethertype) => newRuleRow(projectId, row.uuid, { direction: 'egress', ethertype }, now));
     return { row, rules };
   });
   for (const projectId of new Set(made.map(({ row }) => row.project_id))) await haveDefault(parts, projectId);

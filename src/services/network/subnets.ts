@@ -4,7 +4,6 @@ import { subnetIsUsed, takenBySubnet } from '../../db/tables/network/addresses.t
 import { giveQuota, takeQuota } from '../../db/tables/network/quotas.ts';
 import type { NetSubnetsTable } from '../../db/tables/network/tables.ts';
 import type { Call, Reply } from '../../http/call.ts';
-import { newUuid } from '../../lib/ids.ts';
 import { invalidInput } from '../../model/errors.ts';
 import {
   badNetworkInput,
@@ -39,6 +38,7 @@ import {
 import { boolColumn, commonColumns, intColumn, type Listing, listAnswer, listRows, selectFields, textColumn } from './listing.ts';
 import { findNetwork, given, type NetworkRow, visibleNetwork } from './networks.ts';
 import type { NetworkParts } from './parts.ts';
+import { resourceRow } from './resource-row.ts';
 
 export type SubnetRow = Selectable<NetSubnetsTable>;
 interface Pool {
@@ -230,14 +230,8 @@ export function newSubnetRow(projectId: string, networkUuid: string, wish: Wish,
       why: `Invalid input for operation: Invalid CIDR ${wish.cidr} for IPv6 address mode. OpenStack uses the EUI-64 address format, which requires the prefix to be /64.`,
     });
   return {
-    uuid: newUuid(),
-    project_id: projectId,
-    name: wish.name ?? '',
-    description: wish.description ?? '',
-    tags: '[]',
+    ...resourceRow(projectId, wish, now),
     revision: 0,
-    created_at: now,
-    updated_at: now,
     network_uuid: networkUuid,
     ip_version: version,
     cidr: wish.cidr,

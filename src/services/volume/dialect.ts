@@ -1,19 +1,7 @@
 import type { Dialect } from '../../http/app.ts';
+import { faultWords } from '../../http/fault-words.ts';
 
-const KEY: Readonly<Record<number, string>> = {
-  400: 'badRequest',
-  401: 'unauthorized',
-  403: 'forbidden',
-  404: 'itemNotFound',
-  405: 'badMethod',
-  406: 'notAcceptable',
-  409: 'conflictingRequest',
-  413: 'overLimit',
-  415: 'badMediaType',
-  429: 'overLimit',
-  501: 'notImplemented',
-  503: 'serviceUnavailable',
-};
+const WORDS: Readonly<Record<number, string>> = { ...faultWords, 406: 'notAcceptable' };
 
 /** The block storage API's form of an error.  Spec: block storage api-ref, "Faults". */
 export const volumeDialect: Dialect = {
@@ -26,7 +14,7 @@ export const volumeDialect: Dialect = {
       };
     const fault = { code: status, message: error.message, ...(status === 413 ? { retryAfter: '0' } : {}) };
     return {
-      body: JSON.stringify({ [KEY[status] ?? 'computeFault']: fault }),
+      body: JSON.stringify({ [WORDS[status] ?? 'computeFault']: fault }),
       headers: status === 413 ? { ...headers, 'retry-after': '0' } : headers,
     };
   },

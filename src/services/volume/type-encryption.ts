@@ -1,6 +1,7 @@
+import type { Query } from '../../db/engine.ts';
 import type { VolumeTypeEncryptionsTable } from '../../db/tables/volume/tables.ts';
 import type { Call, Reply } from '../../http/call.ts';
-import { isoMicros } from '../../lib/clock.ts';
+import { isoMicros, type Micros } from '../../lib/clock.ts';
 import { newUuid } from '../../lib/ids.ts';
 import { volumeEncryptionInvalid, volumeEncryptionNotFound } from '../../model/errors-volume.ts';
 import { seenType, seenVolume } from './find.ts';
@@ -38,6 +39,20 @@ export async function showTypeEncryptionKey(parts: VolumeParts, call: Call): Pro
   return { status: 200, body: { [key]: value } };
 }
 
+/** Changes of a type's encryption wait for each other on its row. */
+const holdType = (tx: Query, typeUuid: string, now: Micros) =>
+  tx.updateTable('volume_types').set({ updated_at: now }).where('uuid', '=', typeUuid).execute();
+async function heldEncryption(tx: Query, typeUuid: string, call: Call<unknown>, now: Micros): Promise<VolumeTypeEncryptionsTable> {
+  await holdType(tx, typeUuid, now);
+  const row = await findEncryption(tx, typeUuid);
+  if (!row || row.uuid !== call.params.encryptionId) throw volumeEncryptionNotFound({ id: typeUuid });
+  return row;
+}
+async function mustBeUnused(tx: Query, typeUuid: string, what: 'create' | 'update' | 'delete'): Promise<void> {
+  if (await tx.selectFrom('volumes').select('uuid').where('type_uuid', '=', typeUuid).executeTakeFirst())
+    throw volumeEncryptionInvalid({ why: `Cannot ${what} encryption specs. Volume type in use.` });
+}
+
 /** Throws volumeEncryptionInvalid (400): there is one already, volumes are of the type, or it cannot be done. */
 export async function createTypeEncryption(parts: VolumeParts, call: Call<{ encryption: EncryptionWish }>): Promise<Reply> {
   const { db, clock } = parts;
@@ -56,11 +71,10 @@ export async function createTypeEncryption(parts: VolumeParts, call: Call<{ encr
   if (parts.store.locks === false)
     throw volumeEncryptionInvalid({ why: 'encrypted volumes need qemu-img where the block storage service runs' });
   await db.transaction(async (tx) => {
-    await tx.updateTable('volume_types').set({ updated_at: row.created_at }).where('uuid', '=', type.uuid).execute(); // one at a time
+    await holdType(tx, type.uuid, row.created_at);
     if (await findEncryption(tx, type.uuid))
       throw volumeEncryptionInvalid({ why: `Volume type encryption for type ${type.uuid} already exists.` });
-    if (await tx.selectFrom('volumes').select('uuid').where('type_uuid', '=', type.uuid).executeTakeFirst())
-      throw volumeEncryptionInvalid({ why: 'Cannot create encryption specs. Volume type in use.' });
+    await mustBeUnused(tx, type.uuid, 'create');
     await tx.insertInto('volume_type_encryptions').values(row).execute();
   });
   return { status: 200, body: { encryption: { ...wish, volume_type_id: type.uuid, encryption_id: row.uuid } } };
@@ -73,11 +87,8 @@ export async function updateTypeEncryption(parts: VolumeParts, call: Call<{ encr
   const { encryption: wish } = call.body;
   const now = clock.now();
   await db.transaction(async (tx) => {
-    await tx.updateTable('volume_types').set({ updated_at: now }).where('uuid', '=', type.uuid).execute();
-    const row = await findEncryption(tx, type.uuid);
-    if (!row || row.uuid !== call.params.encryptionId) throw volumeEncryptionNotFound({ id: type.uuid });
-    if (await tx.selectFrom('volumes').select('uuid').where('type_uuid', '=', type.uuid).executeTakeFirst())
-      throw volumeEncryptionInvalid({ why: 'Cannot update encryption specs. Volume type in use.' });
+    const row = await heldEncryption(tx, type.uuid, call, now);
+    await mustBeUnused(tx, type.uuid, 'update');
     const set = {
       provider: wish.provider ?? row.provider,
       cipher: wish.cipher === undefined ? row.cipher : wish.cipher,
@@ -99,11 +110,8 @@ export async function deleteTypeEncryption(parts: VolumeParts, call: Call): Prom
   const type = await seenType(parts, call);
   const now = clock.now();
   await db.transaction(async (tx) => {
-    await tx.updateTable('volume_types').set({ updated_at: now }).where('uuid', '=', type.uuid).execute();
-    const row = await findEncryption(tx, type.uuid);
-    if (!row || row.uuid !== call.params.encryptionId) throw volumeEncryptionNotFound({ id: type.uuid });
-    if (await tx.selectFrom('volumes').select('uuid').where('type_uuid', '=', type.uuid).executeTakeFirst())
-      throw volumeEncryptionInvalid({ why: 'Cannot delete encryption specs. Volume type in use.' });
+    await heldEncryption(tx, type.uuid, call, now);
+    await mustBeUnused(tx, type.uuid, 'delete');
     await tx.deleteFrom('volume_type_encryptions').where('type_uuid', '=', type.uuid).execute();
   });
   return { status: 202 };

@@ -1,4 +1,5 @@
 import type { Action } from '../../../src/model/server-states.ts';
+import { serverFields } from '../../support/server-fields.ts';
 
 /** How one operation is asked well, and what it answers to what is not there. Places `{noun}` stand for ids of the world (world.ts). */
 export interface Row {
@@ -47,25 +48,9 @@ const uuid = [400, 'the id is a uuid'] as const;
 
 export const PUBLIC_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8xKXq3Tn0oD0vQYjq5rH0m8mB1jS4kqH1cKJmYvU2X someone@somewhere';
 const server = {
-  name: 'n',
-  flavorRef: '{flavor}',
-  imageRef: '{image}',
+  ...serverFields,
   networks: [{ uuid: '{network}', fixed_ip: '172.24.200.200', tag: 'x' }],
-  metadata: { k: 'v' },
-  min_count: 1,
-  max_count: 1,
   key_name: '{keypair}',
-  user_data: 'aGVsbG8=',
-  security_groups: [{ name: 'default' }],
-  availability_zone: 'nova',
-  config_drive: true,
-  description: 'd',
-  'OS-DCF:diskConfig': 'AUTO',
-  accessIPv4: '1.2.3.4',
-  accessIPv6: '::1',
-  adminPass: 'secret',
-  return_reservation_id: true,
-  tags: ['t'],
   hostname: 'hh',
   trusted_image_certificates: null,
   block_device_mapping_v2: [

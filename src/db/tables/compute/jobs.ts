@@ -162,16 +162,13 @@ export interface JobLease {
   readonly owner: string;
   readonly attempt: number;
 }
+const heldBy = ({ id, uuid, owner, attempt }: JobLease) => ({ id, uuid, lease_owner: owner, attempt, status: 'running' });
 /** Hands one job back as it stands, to be taken again from `notBefore` on. */
 export async function handBackJob(tx: Query, lease: JobLease, now: Micros, notBefore: Micros): Promise<void> {
   await tx
     .updateTable('jobs')
     .set({ status: 'queued', lease_owner: null, not_before: notBefore, updated_at: now })
-    .where('id', '=', lease.id)
-    .where('uuid', '=', lease.uuid)
-    .where('lease_owner', '=', lease.owner)
-    .where('attempt', '=', lease.attempt)
-    .where('status', '=', 'running')
+    .where((eb) => eb.and(heldBy(lease)))
     .execute();
 }
 
@@ -202,11 +199,7 @@ const putOff = prepared((db, p: JobLease & { to: string; notBefore: Micros; prog
   db
     .updateTable('jobs')
     .set({ status: p.to, lease_owner: null, not_before: p.notBefore, progress: p.progress, updated_at: p.now })
-    .where('id', '=', p.id)
-    .where('uuid', '=', p.uuid)
-    .where('lease_owner', '=', p.owner)
-    .where('attempt', '=', p.attempt)
-    .where('status', '=', 'running'),
+    .where((eb) => eb.and(heldBy(p))),
 );
 
 /** Writes what became of a job, only if the lease is still this owner's and the attempt is still this one. False: it was lost, and the whole
@@ -215,11 +208,7 @@ export async function turnJob(tx: Query, lease: JobLease, turn: JobTurn, now: Mi
   if (turn.to === 'done') {
     const gone = await tx
       .deleteFrom('jobs')
-      .where('id', '=', lease.id)
-      .where('uuid', '=', lease.uuid)
-      .where('lease_owner', '=', lease.owner)
-      .where('attempt', '=', lease.attempt)
-      .where('status', '=', 'running')
+      .where((eb) => eb.and(heldBy(lease)))
       .executeTakeFirst();
     return gone.numDeletedRows > 0n;
   }
@@ -232,11 +221,7 @@ export async function turnJob(tx: Query, lease: JobLease, turn: JobTurn, now: Mi
   const turned = await tx
     .updateTable('jobs')
     .set({ ...set, updated_at: now })
-    .where('id', '=', lease.id)
-    .where('uuid', '=', lease.uuid)
-    .where('lease_owner', '=', lease.owner)
-    .where('attempt', '=', lease.attempt)
-    .where('status', '=', 'running')
+    .where((eb) => eb.and(heldBy(lease)))
     .executeTakeFirst();
   return turned.numUpdatedRows > 0n;
 }

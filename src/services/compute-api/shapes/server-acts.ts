@@ -1,5 +1,18 @@
-import { body, during, either, type Infer, leaf, list, required, since, until } from '../../../lib/shape.ts';
-import { anything, description, diskConfig, flag, hostLabel, hostName, ipv4, ipv6, metadata, name, str, uuid } from './server-common.ts';
+import { body, either, type Infer, leaf, list, required, since, until } from '../../../lib/shape.ts';
+import {
+  anything,
+  description,
+  diskConfig,
+  flag,
+  hostname,
+  ipv4,
+  ipv6,
+  metadata,
+  name,
+  str,
+  trustedCertificates,
+  uuid,
+} from './server-common.ts';
 
 // Bodies of the actions on a server that stays where it is.  Spec: compute api-ref, "Servers - run an action".
 
@@ -76,17 +89,8 @@ export const rebuild = body({
         leaf<string | null>({ oneOf: [{ type: 'string', minLength: 1, maxLength: 255, format: 'name' }, { type: 'null' }] }),
       ),
       user_data: since('2.57', leaf<string | null>({ oneOf: [{ type: 'string', format: 'base64', maxLength: 65_535 }, { type: 'null' }] })),
-      trusted_image_certificates: since(
-        '2.63',
-        leaf<string[] | null>({
-          type: ['array', 'null'],
-          minItems: 1,
-          maxItems: 50,
-          uniqueItems: true,
-          items: { type: 'string', minLength: 1 },
-        }),
-      ),
-      hostname: since('2.90', either(during([['2.90', '2.93']], hostLabel), since('2.94', hostName))),
+      trusted_image_certificates: trustedCertificates,
+      hostname,
     }),
   ),
 });

@@ -1,5 +1,5 @@
-import { body, during, either, type Infer, leaf, required, since } from '../../../lib/shape.ts';
-import { anything, description, diskConfig, hostLabel, hostName, ipv4, ipv6, metadata, metadataItem, name } from './server-common.ts';
+import { body, type Infer, leaf, required, since } from '../../../lib/shape.ts';
+import { anything, description, diskConfig, hostname, ipv4, ipv6, metadata, metadataItem, name } from './server-common.ts';
 
 /** Body of PUT /servers/{id}.  Spec: compute api-ref "Update server". */
 export const serverUpdate = body({
@@ -10,7 +10,7 @@ export const serverUpdate = body({
       accessIPv4: ipv4,
       accessIPv6: ipv6,
       description: since('2.19', description),
-      hostname: since('2.90', either(during([['2.90', '2.93']], hostLabel), since('2.94', hostName))),
+      hostname,
       pinned_availability_zone: since('2.104', leaf<string | null>({ type: ['string', 'null'], minLength: 1, maxLength: 255 })),
     }),
   ),

@@ -1,4 +1,4 @@
-import { atLeast, type Json, leaf, type Shape, type Version } from '../../../lib/shape.ts';
+import { atLeast, during, either, type Json, leaf, type Shape, since, type Version } from '../../../lib/shape.ts';
 
 // Parts that the bodies of several server routes share. Patterns are Nova's rules in our own words.
 
@@ -38,8 +38,20 @@ export const description = leaf<string | null>({
   pattern: '^(?:[^\\p{C}\\p{Zl}\\p{Zp}]|[\\r\\n\\t])*$',
 });
 export const tag = str({ minLength: 1, maxLength: 60, pattern: '^[^,/]*$' });
-export const hostLabel = str({ minLength: 2, maxLength: 63, pattern: '^[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]$' });
+const hostLabel = str({ minLength: 2, maxLength: 63, pattern: '^[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]$' });
 export const hostName = str({ minLength: 1, maxLength: 255, pattern: '^[a-zA-Z0-9._-]*$' });
+/** A server's own name of itself. */
+export const hostname = since('2.90', either(during([['2.90', '2.93']], hostLabel), since('2.94', hostName)));
+export const trustedCertificates = since(
+  '2.63',
+  leaf<string[] | null>({
+    type: ['array', 'null'],
+    minItems: 1,
+    maxItems: 50,
+    uniqueItems: true,
+    items: { type: 'string', minLength: 1 },
+  }),
+);
 export const positive = leaf<number | string>({ type: ['integer', 'string'], minLength: 1, minimum: 1, pattern: '^[0-9]*$' });
 /** A value of any type, null included. */
 export const anything = leaf<unknown>({});

@@ -16,8 +16,8 @@ import {
   description,
   diskConfig,
   flag,
-  hostLabel,
   hostName,
+  hostname,
   ipAddress,
   ipv4,
   ipv6,
@@ -26,6 +26,7 @@ import {
   positive,
   str,
   tag,
+  trustedCertificates,
   uuid,
 } from './server-common.ts';
 
@@ -124,19 +125,10 @@ const server = body({
   user_data: str({ format: 'base64', maxLength: 65_535 }),
   description: since('2.19', description),
   tags: since('2.52', list(tag, { maxItems: 50 })),
-  trusted_image_certificates: since(
-    '2.63',
-    leaf<string[] | null>({
-      type: ['array', 'null'],
-      minItems: 1,
-      maxItems: 50,
-      uniqueItems: true,
-      items: { type: 'string', minLength: 1 },
-    }),
-  ),
+  trusted_image_certificates: trustedCertificates,
   host: since('2.74', hostName),
   hypervisor_hostname: since('2.74', hostName),
-  hostname: since('2.90', either(during([['2.90', '2.93']], hostLabel), since('2.94', hostName))),
+  hostname,
 });
 
 export const serverCreate = body({ server: required(server), 'os:scheduler_hints': hints, 'OS-SCH-HNT:scheduler_hints': hints });

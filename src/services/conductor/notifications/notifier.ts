@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Announcer } from '../../../bus/announcer.ts';
 import { type Change, lastChange, readChanges } from '../../../db/tables/compute/changes.ts';
 import { ensureLease, giveLeaseBack, setLeaseValue, takeLease } from '../../../db/tables/compute/leases.ts';
+import { createDoze } from '../../../lib/doze.ts';
 import { CHANGES_RING } from '../../../model/jobs.ts';
 import type { Notice } from '../../../model/notices.ts';
 import { exceptionNotice } from '../../../model/notices-of-hosts.ts';
@@ -47,8 +48,7 @@ export async function startNotifier(parts: ConductorParts, announcer: Announcer)
   const since = clock.now();
   /** Servers with events that no change told yet, by the newest change known of them. */
   const waiting = new Map<string, Change>();
-  let wake = () => {};
-  let woken = false;
+  const doze = createDoze(clock, end.signal);
 
   const factsFor = async (changes: readonly Change[], cursor: number): Promise<Facts> => {
     const uuids = [...new Set(changes.filter((change) => change.noun === 'server').map((change) => change.key))];
@@ -181,24 +181,10 @@ export async function startNotifier(parts: ConductorParts, announcer: Announcer)
       } catch (cause) {
         log.warn({ err: cause }, 'notifications wait');
       }
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          cancel();
-          end.signal.removeEventListener('abort', done);
-          resolve();
-        };
-        const cancel = clock.after(POLL_MS, done);
-        end.signal.addEventListener('abort', done);
-        wake = done;
-        if (woken || end.signal.aborted) done();
-      });
-      woken = false;
+      await doze.sleep(POLL_MS);
     }
   };
-  const deaf = await bus.onRing(CHANGES_RING, () => {
-    woken = true;
-    wake();
-  });
+  const deaf = await bus.onRing(CHANGES_RING, doze.wake);
   const running = loop();
   return {
     async stop() {

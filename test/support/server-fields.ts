@@ -1,0 +1,20 @@
+/** Fields of a create, each with a value that is taken; words in braces are for the reader to fill in. */
+export const serverFields = {
+  name: 'n',
+  flavorRef: '{flavor}',
+  imageRef: '{image}',
+  metadata: { k: 'v' },
+  min_count: 1,
+  max_count: 1,
+  user_data: 'aGVsbG8=',
+  security_groups: [{ name: 'default' }],
+  availability_zone: 'nova',
+  config_drive: true,
+  description: 'd',
+  'OS-DCF:diskConfig': 'AUTO',
+  accessIPv4: '1.2.3.4',
+  accessIPv6: '::1',
+  adminPass: 'secret',
+  return_reservation_id: true,
+  tags: ['t'],
+};
