@@ -41,12 +41,20 @@ export interface AllocateRequest {
   readonly hostname: string;
 }
 
+/** What an asker may plug into beside the networks of the server's project and shared ones. */
+export interface NetworkReach {
+  readonly external: boolean;
+  /** Networks of every project: the network service shows them to admins. Ports stay their project's. */
+  readonly everyProject: boolean;
+}
+const OWN_REACH: NetworkReach = { external: false, everyProject: false };
+
 /** What compute asks of the network service, ours or a real Neutron: nothing here is an extension of its API. */
 export interface NetworkClient {
   /** Holds a wish against what is there, before a server is accepted, and answers it with networks filled in ('auto' becomes a network). `count`: how
-   *  many servers; `external`: the asker may plug into external networks. Throws what Nova answers: 400 for networks, ports and addresses that are not there or
+   *  many servers; `reach`: what else the asker may plug into. Throws what Nova answers: 400 for networks, ports and addresses that are not there or
    *  taken, 403 over the port quota or for an external network, 409 for several possible networks or a port in use. */
-  validate(projectId: string, requested: RequestedNetworks, count: number, external?: boolean): Promise<RequestedNetworks>;
+  validate(projectId: string, requested: RequestedNetworks, count: number, reach?: NetworkReach): Promise<RequestedNetworks>;
   /** Makes (or takes up) a server's ports on a host. Repeating it, after a crash too, makes no second one: each port has a MAC that follows from server and
    *  position, and a network never has one MAC twice. A repeat with another host moves the ports there. */
   allocate(request: AllocateRequest): Promise<NetworkInfo[]>;
@@ -181,7 +189,7 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
   /** Whose owner's word alone is no right to plug into it.  Spec: policy network:attach_external_network. */
   const isOutside = (network: NetworkJson) => network['router:external'] === true && !network.shared;
   /** A network a project may plug into. Throws the 400s and 403 of `validate`. */
-  const usable = async (projectId: string, id: string, external: boolean): Promise<Facts> => {
+  const usable = async (projectId: string, id: string, { external, everyProject }: NetworkReach): Promise<Facts> => {
     let found: Facts;
     try {
       found = await facts(id);
@@ -191,7 +199,8 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
     }
     const { network } = found;
     if (isOutside(network) && !external) throw externalNetworkForbidden({ id });
-    if (network.project_id !== projectId && !network.shared && !network['router:external']) throw requestedNetworkNotFound({ id });
+    const seen = everyProject || network.project_id === projectId || network.shared || network['router:external'];
+    if (!seen) throw requestedNetworkNotFound({ id });
     if (network.subnets.length === 0) throw networkNeedsSubnet({ id });
     return found;
   };
@@ -226,16 +235,16 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
     return { networkId: first.id, portId: null, fixedIp: null, tag: null };
   };
 
-  const checkOne = async (projectId: string, wish: RequestedNetwork, external: boolean): Promise<RequestedNetwork> => {
+  const checkOne = async (projectId: string, wish: RequestedNetwork, reach: NetworkReach): Promise<RequestedNetwork> => {
     if (wish.portId !== null) {
       const port = await findPort(wish.portId);
       if (port.project_id !== projectId) throw requestedPortNotFound({ id: wish.portId });
       if (port.device_id !== '') throw requestedPortInUse({ id: wish.portId });
-      if (!external && isOutside((await facts(port.network_id)).network)) throw externalNetworkForbidden({ id: port.network_id });
+      if (!reach.external && isOutside((await facts(port.network_id)).network)) throw externalNetworkForbidden({ id: port.network_id });
       return { ...wish, networkId: port.network_id };
     }
     if (wish.networkId === null) return { ...(await chooseNetwork(projectId)), fixedIp: wish.fixedIp, tag: wish.tag };
-    const found = await usable(projectId, wish.networkId, external);
+    const found = await usable(projectId, wish.networkId, reach);
     if (wish.fixedIp !== null) await checkAddress(found, wish.fixedIp);
     return wish;
   };
@@ -362,7 +371,7 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
 
   return {
     ask: neighbour.ask,
-    async validate(projectId, requested, count, external = false) {
+    async validate(projectId, requested, count, reach = OWN_REACH) {
       if (requested === 'none') return 'none';
       const wishes = requested === 'auto' ? [{ networkId: null, portId: null, fixedIp: null, tag: null }] : requested;
       const brought = wishes.flatMap((wish) => (wish.portId === null ? [] : [wish.portId]));
@@ -370,7 +379,7 @@ export function networkClient(neighbour: Neighbour, clock: Clock = systemClock):
       if (twice !== undefined) throw requestedNetworkDuplicated({ id: twice });
       if (count > 1 && wishes.some((wish) => wish.portId !== null || wish.fixedIp !== null)) throw onePortForMany({});
       const settled: RequestedNetwork[] = [];
-      for (const wish of wishes) settled.push(await checkOne(projectId, wish, external));
+      for (const wish of wishes) settled.push(await checkOne(projectId, wish, reach));
       const needed = count * settled.filter((wish) => wish.portId === null).length;
       if (needed > 0) {
         const room = await portRoom(projectId);

@@ -5,7 +5,7 @@ import type { NetworkPort } from '../services/compute-api/server-parts.ts';
 
 /** The network service as the compute API asks it: whether what a create names is there and free. */
 export const networkPort = (networks: NetworkClient): NetworkPort => ({
-  async validate(asked, { asker, servers, securityGroups, externalAllowed }) {
+  async validate(asked, { asker, servers, securityGroups, reach }) {
     const named = securityGroups.filter((group) => group !== 'default');
     if (named.length > 0) {
       const known = await networks.securityGroups(asker.projectId);
@@ -16,6 +16,6 @@ export const networkPort = (networks: NetworkClient): NetworkPort => ({
         if (matches === 0) throw invalidInput({ why: `Security group ${name} not found for project ${asker.projectId}.` });
       }
     }
-    return networks.validate(asker.projectId, asked, servers, externalAllowed);
+    return networks.validate(asker.projectId, asked, servers, reach);
   },
 });

@@ -6,6 +6,7 @@ import type { Log } from '../lib/log.ts';
 import type { Settings } from './options.ts';
 
 const formats = ['versioned', 'unversioned', 'both'] as const;
+const levels = ['DEBUG', 'INFO', 'WARN', 'ERROR', 'CRITICAL'];
 const stateChanges = ['vm_state', 'vm_and_task_state'] as const;
 type Told = Outside & { close(): Promise<void> };
 
@@ -20,6 +21,12 @@ export async function openNotifications(settings: Settings, parts: { bus: Bus; c
   if (!tellsOutside(settings)) return silent;
   const format = formats.find((word) => word === settings.notificationFormat);
   if (!format) throw new Error(`notification_format is ${settings.notificationFormat}; it must be one of ${formats.join(', ')}`);
+  if (!levels.includes(settings.notificationLevel))
+    throw new Error(`[notifications] default_level is ${settings.notificationLevel}; it must be one of ${levels.join(', ')}`);
+  if (settings.sharesInNotifications)
+    throw new Error(
+      '[notifications] include_share_mapping cannot be true: there is no shared file system service whose shares could be told',
+    );
   const onStateChange = stateChanges.find((word) => word === settings.notifyOnStateChange) ?? null;
   if (settings.notifyOnStateChange && !onStateChange)
     throw new Error(`notify_on_state_change is ${settings.notifyOnStateChange}; it must be one of ${stateChanges.join(', ')}`);

@@ -244,6 +244,20 @@ export const options = {
     default: '49152-49215',
     help: 'Port or range of ports of which the first free one is listened on at live_migration_inbound_addr; 0: any.',
   }),
+  migrationTls: option({
+    section: 'libvirt',
+    name: 'live_migration_with_native_tls',
+    kind: 'boolean',
+    default: false,
+    help: 'Encrypts what goes between hosts at live_migration_inbound_addr: memory, disks and all that is said of them, also when guests move that are off. Set it on all hosts or on none.',
+  }),
+  migrationCertificates: option({
+    section: 'kilonova',
+    name: 'tls_x509_cert_dir',
+    kind: 'text',
+    default: '/etc/pki/qemu',
+    help: 'Where the certificates for that lie, named as for QEMU: ca-cert.pem, server-cert.pem, server-key.pem, client-cert.pem, client-key.pem. The server certificate must be made out to live_migration_inbound_addr. Read when the agent starts.',
+  }),
   migrationDowntime: option({
     section: 'libvirt',
     name: 'live_migration_downtime',
@@ -1148,6 +1162,21 @@ export const options = {
     default: null,
     help: 'Sends instance.update when vm_state changes (vm_state), or that and the task state (vm_and_task_state).',
     was: [['DEFAULT', 'notify_on_state_change']],
+  }),
+  notificationLevel: option({
+    section: 'notifications',
+    name: 'default_level',
+    kind: 'text',
+    default: 'INFO',
+    help: 'Level of notifications that have none of their own: DEBUG, INFO, WARN, ERROR or CRITICAL. As in Nova every one has, so it must be a level and changes nothing.',
+    was: [['DEFAULT', 'default_notification_level']],
+  }),
+  sharesInNotifications: option({
+    section: 'notifications',
+    name: 'include_share_mapping',
+    kind: 'boolean',
+    default: false,
+    help: 'Whether payloads of servers list their shares. There is no shared file system service, so true is refused.',
   }),
   bdmsInNotifications: option({
     section: 'notifications',

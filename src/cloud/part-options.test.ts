@@ -36,6 +36,9 @@ test('where guests are taken in: nowhere else without an address, else the first
     ...at('0'),
     moves: { host: '10.0.0.1', firstPort: 49_152, lastPort: 49_160 },
   });
+  const safe = '[libvirt]\nlive_migration_with_native_tls = true\n';
+  assert.throws(() => moveOptions(of(safe)), /needs live_migration_inbound_addr/);
+  assert.equal(moveOptions(of(`${safe}live_migration_inbound_addr = 10.0.0.1`)).movesTlsFolder, '/etc/pki/qemu');
   for (const ports of ['x', '5-', '10-5', '70000', '-1']) assert.throws(() => at(ports), /neither a port nor a range/);
 });
 

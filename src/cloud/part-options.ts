@@ -112,8 +112,12 @@ export function moveOptions(settings: Settings) {
   if (migrationTimeoutAction !== 'abort' && migrationTimeoutAction !== 'force_complete')
     throw new Error(`[libvirt] live_migration_timeout_action = ${migrationTimeoutAction} is neither abort nor force_complete`);
   const tcp = migrationAddress ? { moves: { host: migrationAddress, firstPort: first, lastPort: last } } : {};
+  if (settings.migrationTls && !migrationAddress)
+    throw new Error('[libvirt] live_migration_with_native_tls needs live_migration_inbound_addr: without that nothing leaves the machine');
+  const tls = settings.migrationTls ? { movesTlsFolder: settings.migrationCertificates } : {};
   return {
     ...tcp,
+    ...tls,
     liveMoves: {
       downtimeMs: settings.migrationDowntime,
       bytesPerSecond: settings.migrationBandwidth * 1024 ** 2,

@@ -20,8 +20,8 @@ export interface Driver {
   fetchImage(image: ImageRef, open: () => Promise<Readable>, signal: AbortSignal): Promise<ImageFetch>;
   /** Looks through the cached images: what no guest stands on may go, by these rules. Safe beside everything else. */
   tidyCache(rules: CacheRules): Promise<CacheReport>;
-  /** Makes the guest's disks (overlay over the cached base; plain copy for raw backends). */
-  createDisks(guest: GuestSpec): Promise<void>;
+  /** Makes the guest's disks (overlay over the cached base; plain copy for raw backends, whose `progress` is told in bytes). */
+  createDisks(guest: GuestSpec, progress?: (done: number, total: number) => void): Promise<void>;
   /** Starts the guest; its disks exist. Running when it resolves. */
   spawn(guest: GuestSpec): Promise<void>;
   /** Stops the guest at once and forgets it: process, sockets, forwards. Disks stay. */
@@ -70,8 +70,12 @@ export interface Driver {
   withdrawDisks(uuid: string): Promise<void>;
   /** Gets ready to take a running guest over; answers where it shall be sent. Safe twice. `destroy` + `removeDisks` undo it. */
   prepareIncoming(guest: GuestSpec): Promise<MoveOffer>;
-  /** Sends a running guest away; resolves when it runs there and no longer here. When it throws it runs on here. */
+  /** Sends a running guest away; resolves when it runs there and no longer here. When it throws it runs on here; but with guestLostThere it is
+   *  the other host's, turned off, and with guestLostHere this one's, turned off. Safe twice: what has gone is not sent again. */
   migrateLive(uuid: string, offer: MoveOffer, signal: AbortSignal, progress: (moved: MoveProgress) => void): Promise<void>;
+  /** Settles whose a guest is that was coming here, when the host it comes from cannot be asked: what was not handed over by now never comes. 'whole', 'lost':
+   *  it is this host's, the latter without its memory and turned off. Safe twice. */
+  claimIncoming(uuid: string): Promise<'none' | 'whole' | 'lost'>;
   /** Lets a live migration end even at the price of a longer pause. */
   forceMigration(uuid: string): Promise<void>;
   /** Every guest this driver knows, also those without a record of ours (`known: false`): they are reported, never killed blindly. */

@@ -23,6 +23,19 @@ export const claimedPlaceGone = row<{ why: string }>(
   'unavailable',
   (p) => `The place that is claimed for the guest is not there on its host: ${p.why}`,
 );
+/** Of a guest that was handed over while its memory followed. Its disks are whole on the other host, and it is that one's. */
+export const guestLostThere = row<{ why: string }>(
+  'guest.lost_there',
+  'internal',
+  (p) =>
+    `The memory of the guest was lost on its way (${p.why}). Its disks are whole on the host it went to: a hard reboot starts it there.`,
+);
+/** The same before the other host took it: it is still this one's. */
+export const guestLostHere = row<{ why: string }>(
+  'guest.lost_here',
+  'internal',
+  (p) => `The memory of the guest was lost on its way (${p.why}). Its disks are whole where it was: a hard reboot starts it there.`,
+);
 export const hypervisorMissing = row<{ program: string; install: string }>(
   'guest.hypervisor_missing',
   'unavailable',

@@ -56,6 +56,18 @@ export const moveOvertaken = row<{ server: string }>(
   (p) => `Server ${p.server} is no longer where or what it was when the move was asked for: it stays as it is.`,
 );
 export const migrationAborted = row<Nothing>('migration.aborted', 'conflict', () => 'The live migration was aborted.');
+/** What Nova refuses for servers with a TPM, by the name of the action: their secrets would be lost, or have to be told to another host. */
+export const tpmForbids = row<{ operation: string; id: string }>(
+  'server.tpm_forbids',
+  'conflict',
+  (p) => `'${p.operation}' not supported for vTPM-enabled instance (${p.id}).`,
+);
+/** `host` is for operators. */
+export const targetSilent = row<{ host: string }>(
+  'migration.target_silent',
+  'conflict',
+  () => 'The host that the server was being moved to does not answer any more.',
+);
 export const needsOffloaded = row<Nothing>(
   'unshelve.needs_offloaded',
   'conflict',

@@ -78,6 +78,41 @@ describe('the network side of servers, over HTTP on the whole cloud', () => {
     await house?.remove();
   });
 
+  test('an admin plugs a server into another project’s network, as with Nova and Neutron; nobody else does, and its ports stay its own', async () => {
+    const create = async (who: Client, networks: unknown) => {
+      const image = (await demo.image.ask<Any>('GET', '/v2/images')).body.images[0].id;
+      return ask(who.compute, 'POST', '/servers', { server: { name: 'guest', flavorRef: '1', imageRef: image, networks } }, '2.37');
+    };
+    const ends = (path: string, status: string) =>
+      waitFor(
+        async () => (await ask(admin.compute, 'GET', path)).server.status === status,
+        20_000,
+        () => `it is not ${status}`,
+      );
+    const own = (await ask(admin.network, 'POST', '/v2.0/networks', { network: { name: 'admins' } })).network;
+    await ask(admin.network, 'POST', '/v2.0/subnets', { subnet: { network_id: own.id, cidr: '10.8.0.0/28', ip_version: 4 } });
+    await refused(create(demo, [{ uuid: own.id }]), 400, /Network .* could not be found/);
+    const port = (await network('POST', 'ports', { port: { network_id: second.id, name: 'demos' } })).port;
+    await refused(create(admin, [{ port: port.id }]), 400, /Port/);
+    await network('DELETE', `ports/${port.id}`);
+    const { id } = (await create(admin, [{ uuid: second.id }])).server;
+    await ends(`/servers/${id}`, 'ACTIVE');
+    const [there] = (await ask(admin.network, 'GET', `/v2.0/ports?device_id=${id}`)).ports;
+    assert.deepEqual([there.network_id, there.project_id], [second.id, own.project_id]);
+    // Into the server of another project, too.
+    const plug = { interfaceAttachment: { net_id: own.id } };
+    await refused(compute('POST', `/servers/${server}/os-interface`, plug), 404, /Network/);
+    const plugged = (await ask(admin.compute, 'POST', `/servers/${server}/os-interface`, plug)).interfaceAttachment;
+    assert.equal(plugged.net_id, own.id);
+    await compute('DELETE', `/servers/${server}/os-interface/${plugged.port_id}`);
+    await waitFor(
+      async () => (await interfaces()).length === 1,
+      10_000,
+      () => 'the interface is still there',
+    );
+    await admin.compute.ask('DELETE', `/servers/${id}`);
+  });
+
   test('interfaces come by network, by address and by port, with tags, and go', async () => {
     const before = await interfaces();
     assert.equal(before.length, 1);

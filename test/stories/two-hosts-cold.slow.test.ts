@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { waitFor } from '../house/running.ts';
 import { openTwoHosts, type TwoHosts } from '../house/two-hosts.ts';
 import { requires } from '../requires.ts';
+import { smallDisk } from '../servers/small-disk.ts';
 
 // Its moves are made while it is off, as far as that shows the same: each boot takes seconds.
 describe('a server is moved, resized, shelved and evacuated between two hosts', {
@@ -13,7 +16,7 @@ describe('a server is moved, resized, shelved and evacuated between two hosts', 
   const act = (body: object) => two.act(id, body, 'admin');
   const enable = (host: string, yes: boolean) => two.service(host, yes ? { status: 'enabled' } : { status: 'disabled' });
   before(async () => {
-    two = await openTwoHosts();
+    two = await openTwoHosts({ config: { DEFAULT: ['disk_allocation_ratio = 32'] } }); // for the host with the small disk
     id = await two.create('traveller', await two.tiny());
     await two.startHost('two');
     await two.login(id);
@@ -89,5 +92,46 @@ describe('a server is moved, resized, shelved and evacuated between two hosts', 
     );
     await two.login(id);
     assert.equal(await two.ssh(id, 'cat /root/kept 2>/dev/null; hostname'), 'traveller', 'it was made of its image');
+  });
+
+  test('a host whose disk is full takes nothing, running or off: told so, and the server is as it was', {
+    skip: requires('mount'),
+  }, async () => {
+    const disk = smallDisk(1300); // what the host offers at its start; then others take it
+    try {
+      const three = await two.startHost('three', { dataDir: disk.dir });
+      disk.fill();
+      const left = () => globSync(join(three.dataDir, '**', 'instances', '*', '*')).filter((file) => /disk|guest\.json/.test(file));
+      const intact = async (why: RegExp) => {
+        const [move] = await two.migrations(id);
+        assert.deepEqual([move.status, move.dest_compute], ['error', 'three'], JSON.stringify(move));
+        const server = await two.show(id);
+        assert.match(await two.lastError(id), why);
+        assert.equal(server['OS-EXT-SRV-ATTR:host'], 'one');
+        assert.equal((await two.used()).three, 0);
+        assert.deepEqual(left(), []);
+      };
+      const pid = two.emulators()[0]?.pid;
+      await act({ 'os-migrateLive': { host: 'three', block_migration: 'auto' } });
+      await two.reaches(id, 'ACTIVE');
+      await intact(/not enough disk space/);
+      assert.deepEqual(
+        two.emulators().map((one) => one.pid),
+        [pid],
+      );
+      assert.equal(await two.ssh(id, 'touch /root/goes-on && sync && ls /root/goes-on'), '/root/goes-on');
+      await act({ migrate: { host: 'three' } });
+      await two.reaches(id, 'ACTIVE');
+      await intact(/not enough disk space/);
+      disk.empty();
+      await act({ 'os-migrateLive': { host: 'three', block_migration: 'auto' } });
+      await two.moveIs(id, 'completed');
+      await two.reaches(id, 'ACTIVE');
+      assert.equal(await two.hostOf(id), 'three');
+    } finally {
+      await two.killHost('three');
+      for (const { pid, text } of two.emulators()) if (text.includes(disk.dir)) process.kill(pid, 'SIGKILL');
+      disk.remove();
+    }
   });
 });

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { waitFor } from '../house/running.ts';
 import { openTwoHosts, type TwoHosts } from '../house/two-hosts.ts';
 import { requires } from '../requires.ts';
+import { openAuthority } from '../support/certificates.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a test reads bodies of every form
 type Any = any;
@@ -11,6 +15,7 @@ const slow = { libvirt: ['live_migration_bandwidth = 8'] };
 
 describe('a running guest goes from host to host', { skip: requires('qemu', 'tiny-image', 'rabbitmq') }, () => {
   let two: TwoHosts;
+  let certificates: string;
   let id: string;
   let uptime = 0;
   const live = () => two.act(id, { 'os-migrateLive': { host: null, block_migration: 'auto' } }, 'admin');
@@ -56,12 +61,17 @@ describe('a running guest goes from host to host', { skip: requires('qemu', 'tin
       50,
     );
   before(async () => {
+    certificates = await (await openAuthority()).writeHost(mkdtempSync(join(tmpdir(), 'kn-hosts-')), '127.0.0.1');
     // Slow from host one, so that there is time to do something about it.
     two = await openTwoHosts({
       one: slow,
       config: {
-        libvirt: ['live_migration_permit_post_copy = true', 'live_migration_inbound_addr = 127.0.0.1'],
-        kilonova: ['migration_ports = 0'],
+        libvirt: [
+          'live_migration_permit_post_copy = true',
+          'live_migration_inbound_addr = 127.0.0.1',
+          'live_migration_with_native_tls = true',
+        ],
+        kilonova: ['migration_ports = 0', `tls_x509_cert_dir = ${certificates}`],
       },
     });
     id = await two.create('mover', await two.tiny());
@@ -70,7 +80,10 @@ describe('a running guest goes from host to host', { skip: requires('qemu', 'tin
     await two.ssh(id, 'echo remembered > /run/memory; echo kept > /root/kept; sync');
     uptime = await two.uptime(id);
   });
-  after(() => two?.close());
+  after(async () => {
+    await two?.close();
+    rmSync(certificates, { recursive: true, force: true });
+  });
 
   test('aborted: it stays, and the other host has its claim back', async () => {
     await live();
@@ -166,5 +179,71 @@ describe('a running guest goes from host to host', { skip: requires('qemu', 'tin
     assert.notEqual(await twin.ended, 0);
     assert.match(twin.output(), /Another compute agent uses/);
     assert.equal(two.hosts.get('two')!.child.exitCode, null);
+  });
+
+  describe('a host dies while the rest of the memory follows a guest that runs on the other one', () => {
+    const emulators = (count: number) =>
+      waitFor(
+        () => two.emulators().length === count,
+        40_000,
+        () => `${two.emulators().length} emulators, not ${count}`,
+        50,
+      );
+    /** It runs there, and not all of its memory has come. */
+    const inPart = async (to: string) => {
+      await live();
+      const move = await underWay();
+      await two.ask('admin', 'POST', `/servers/${id}/migrations/${move.id}/action`, { force_complete: null });
+      const place = to === 'one' ? two.house.dataDir : (two.hosts.get(to)?.dataDir ?? '');
+      await waitFor(
+        () => two.recordOf(id, place)?.arriving === true,
+        30_000,
+        () => `it does not run on ${to}: ${JSON.stringify(two.recordOf(id, place))}`,
+      );
+      // The host it comes from knows it too: it looks at the memory again, after a word that may have been on its way.
+      const seen = new Set<number>();
+      await waitFor(
+        async () => seen.add((await two.migrationOf(id))?.memory_processed_bytes).size > 2,
+        30_000,
+        () => `no memory follows: ${[...seen]}`,
+      );
+      assert.equal(two.recordOf(id, place)?.arriving, true, 'all of its memory has come');
+    };
+    const lostOn = async (host: string, why: RegExp) => {
+      await two.moveIs(id, 'error');
+      const server = await two.reaches(id, 'ERROR', 60_000);
+      assert.equal(server['OS-EXT-SRV-ATTR:host'], host);
+      assert.match(server.fault?.message, why);
+      await nothingOn(host === 'one' ? 'two' : 'one');
+    };
+
+    test('the one that sends: ERROR on the other one, nothing is left of it, and a hard reboot starts it there', async () => {
+      await two.stopHost('two');
+      await two.startHost('two', { config: { libvirt: ['live_migration_bandwidth = 1'] } });
+      await two.act(id, { 'os-start': null });
+      await two.reaches(id, 'ACTIVE');
+      await inPart('one');
+      await two.killHost('two');
+      await lostOn('one', /memory of the guest was lost .* hard reboot/);
+      await two.startHost('two');
+      await emulators(0);
+      await two.act(id, { reboot: { type: 'HARD' } });
+      await two.reaches(id, 'ACTIVE');
+      assert.equal(await two.hostOf(id), 'one');
+      await two.login(id);
+      assert.equal(await two.ssh(id, 'cat /root/kept'), 'kept');
+    });
+
+    test('the one that takes: ERROR there, and a delete leaves nothing', async () => {
+      await inPart('two');
+      await two.killHost('two');
+      await lostOn('two', /memory of the guest was lost .* hard reboot/);
+      await two.startHost('two');
+      await emulators(0);
+      await two.ask('demo', 'DELETE', `/servers/${id}`);
+      await nothingOn('two');
+      const { ports } = (await (await two.client('admin')).network.ask<Any>('GET', `/v2.0/ports?device_id=${id}`)).body;
+      assert.deepEqual(ports, []);
+    });
   });
 });

@@ -59,6 +59,8 @@ export const guestDeeds = {
   dropGuest: deed(nothing, nothing),
   /** Gets ready to take a running guest over. */
   prepareIncoming: deed(Type.Object(arriving), Type.Object({ offer: Offer })),
+  /** Settles whether a guest that was coming is here, when the host it comes from cannot be asked; 'none': what is not here by now never comes. */
+  claimIncoming: deed(nothing, Type.Object({ here: Type.Enum('none', 'whole', 'lost') })),
   /** Sends a running guest to where `prepareIncoming` is ready; what is left here waits for `dropGuest`. */
   migrateLive: deed(Type.Object({ offer: Offer }), nothing),
   /** The guest has come: it goes on as it was. */

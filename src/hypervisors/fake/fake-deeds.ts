@@ -157,6 +157,11 @@ export function createFakeDeeds(hands: FakeHands): FakeDeeds {
         if (!old?.disks) keep({ spec, power: 'paused', disks: true, story: [] });
         return { fake: spec.uuid };
       }),
+    claimIncoming: (uuid) =>
+      onGuest('claimIncoming', uuid, undefined, () => {
+        const wish = disksOf(uuid)?.spec.metadata['fake:claimIncoming'];
+        return wish === 'whole' || wish === 'lost' ? wish : 'none';
+      }),
     migrateLive: (uuid, _offer, signal, progress) =>
       onGuest(
         'migrateLive',

@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.ts';
-import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
+import { guestLostHere, guestLostThere, hypervisorFailed } from '../../model/errors-hypervisor.ts';
 
 /** The deeds that can be told to go wrong. */
 export type Deed =
@@ -30,6 +30,7 @@ export type Deed =
   | 'offerDisks'
   | 'fetchDisks'
   | 'prepareIncoming'
+  | 'claimIncoming'
   | 'migrateLive';
 
 export interface Trouble {
@@ -46,7 +47,7 @@ export type Slowly = (slow: (signal: AbortSignal) => Promise<void>) => Promise<v
 export type Misbehaviour = { readonly [deed in Deed]?: Trouble } & { readonly loseReplies?: number };
 
 /** Wraps a deed in what it was told to do wrong: by the host's `Misbehaviour`, and by the guest's own metadata
- *  `fake:<deed>` = `fail` | `fail-once` | `fail-on:<host name>` | `lose-reply-once` | `slow:<ms>`.
+ *  `fake:<deed>` = `fail` | `fail-once` | `fail-on:<host name>` | `lose-reply-once` | `slow:<ms>`; of a migration also `lost-there` | `lost-here`.
  *  `happened` is shared by the hosts of one cloud, so that "once" means once anywhere. */
 export function createMisbehaviour(parts: { hostname: string; clock: Clock; misbehaviour: Misbehaviour; happened: Set<string> }) {
   const { hostname, clock, misbehaviour, happened } = parts;
@@ -74,6 +75,8 @@ export function createMisbehaviour(parts: { hostname: string; clock: Clock; misb
     if (wish === 'fail' || wish === `fail-on:${hostname}`) throw fail(deed, `metadata fake:${deed}=${wish}`);
     if (wish === 'fail-once' && once(`${guest?.uuid} ${deed}`)) throw fail(deed, `metadata fake:${deed}=fail-once`);
     const outcome = await work();
+    if (wish === 'lost-there' || wish === 'lost-here')
+      throw (wish === 'lost-there' ? guestLostThere : guestLostHere)({ why: `metadata fake:${deed}=${wish}` });
     const count = (replies.get(deed) ?? 0) + 1;
     replies.set(deed, count);
     if (count <= (trouble?.loseReplies ?? 0) || (wish === 'lose-reply-once' && once(`${guest?.uuid} ${deed} reply`))) {

@@ -10,6 +10,7 @@ import { requires } from '../../../test/requires.ts';
 import { smallDisk } from '../../../test/servers/small-disk.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
+import type { CloudError } from '../../model/errors.ts';
 import type { Driver, GuestSpec } from '../driver.ts';
 import { usualDisks } from './disk-backends.ts';
 import { createQemuDriver, type QemuDriverOptions } from './qemu-driver.ts';
@@ -67,7 +68,15 @@ describe('disks that are full, broken or gone: a clear word, and what was there 
     await assert.rejects(driver.snapshot(guest.uuid, never), { code: 'guest.no_disk_space' });
     assert.equal(await power(driver, guest), 'running');
     await driver.powerOff(guest.uuid, 0);
-    await assert.rejects(driver.snapshot(guest.uuid, never), { code: 'guest.no_disk_space' });
+    const told: number[] = [];
+    await assert.rejects(
+      driver.snapshot(guest.uuid, never, (done, total) => void told.push(done / total)),
+      { code: 'guest.no_disk_space' },
+    );
+    assert.ok(
+      told.some((part) => part > 0 && part < 1),
+      `how far the copy was: ${told}`,
+    );
     assert.deepEqual(await readdir(place), []);
     await driver.powerOn(guest);
     assert.equal(await power(driver, guest), 'running');
@@ -119,6 +128,27 @@ describe('disks that are full, broken or gone: a clear word, and what was there 
     await here.withdrawDisks(guest.uuid);
     await here.powerOn(guest);
     assert.equal(await power(here, guest), 'running');
+  });
+
+  test('a live migration to a host without room: told so, nothing is left there, and the guest runs on where it was', async () => {
+    const here = await started(join(folder, 'state'));
+    const guest = await running(here, { localDisks: [{ kind: 'ephemeral', sizeMiB: 64, format: 'ext4', device: null }] });
+    await here.powerOff(guest.uuid, 0);
+    const ephemeral = await open(join(folder, 'state', 'instances', guest.uuid, 'disk.eph0'), 'r+');
+    for (let at = 8; at < 56; at++) await ephemeral.write(Buffer.alloc(MiB, at), 0, MiB, at * MiB);
+    await ephemeral.close();
+    await here.powerOn(guest);
+    const { pid } = (await here.guest(guest.uuid)) ?? {};
+    const there = await started(join(small.dir, 'state'));
+    const offer = await there.prepareIncoming(guest);
+    await assert.rejects(
+      here.migrateLive(guest.uuid, offer, never, () => {}),
+      (cause: CloudError) => cause.code === 'guest.no_disk_space' && /other host/.test(cause.message),
+    );
+    assert.deepEqual([(await here.guest(guest.uuid))?.pid, await power(here, guest)], [pid, 'running']);
+    await there.removeDisks(guest.uuid);
+    assert.deepEqual([await there.guests(), await readdir(join(small.dir, 'state', 'instances'))], [[], []]);
+    await (await here.snapshot(guest.uuid, never)).discard(); // its disks are nobody else's
   });
 
   test('a root disk whose beginning is lost: the guest stays off and says so; put back, it starts', async () => {

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { access, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isUuid } from '../../lib/ids.ts';
 import { deedUnsupported, guestNotFound, hypervisorFailed, imageUnusable } from '../../model/errors-hypervisor.ts';
@@ -12,10 +12,11 @@ import { nvramFile } from './firmware.ts';
 import { disksAreApart, type GuestPaths, guestPaths, ownFolder } from './guest-paths.ts';
 import { describeImage } from './image-cache.ts';
 import { isUp } from './live-guests.ts';
-import { askMove, receiveFile, sendFile, writeLine } from './move-line.ts';
+import { type AskMove, receiveFile, sendFile, writeLine } from './move-line.ts';
 import type { MoveHandler, MoveServer } from './move-server.ts';
 import type { QemuHands } from './power-deeds.ts';
 import { runProgram, withDiskSpace } from './programs.ts';
+import { isTpmFile, tpmFiles } from './tpm.ts';
 
 type ColdDeeds = Pick<Driver, 'offerDisks' | 'fetchDisks' | 'withdrawDisks'>;
 interface OfferedDisk {
@@ -42,7 +43,7 @@ const markOf = (paths: GuestPaths) => join(paths.own, 'offered');
 
 /** Moves of guests that are off: the disks as they are, overlay and all; the image below is fetched from where they come from when this
  *  host does not have it. */
-export function createColdMove({ live, onGuest, hostname }: QemuHands, server: MoveServer): ColdDeeds {
+export function createColdMove({ live, onGuest, hostname, ask }: QemuHands, server: MoveServer): ColdDeeds {
   return {
     offerDisks: (uuid) =>
       onGuest(uuid, async () => {
@@ -53,8 +54,6 @@ export function createColdMove({ live, onGuest, hostname }: QemuHands, server: M
           throw hypervisorFailed({ why: 'a suspended guest cannot be moved: its memory fits only its own host' });
         if (Object.values(await readDiskBook(paths)).some((kept) => kept.backend === 'lvm'))
           throw deedUnsupported({ deed: 'move disks', why: 'they are logical volumes of this host' });
-        if (await isThere(join(paths.own, 'tpm')))
-          throw deedUnsupported({ deed: 'move disks', why: 'the guest has a TPM, whose secrets stay on this host' });
         if ((await offered(paths)).length === 0) throw guestNotFound({ uuid });
         await mkdir(paths.own, { recursive: true, mode: 0o700 });
         await writeFile(markOf(paths), '', { mode: 0o600 });
@@ -67,10 +66,11 @@ export function createColdMove({ live, onGuest, hostname }: QemuHands, server: M
       onGuest(spec.uuid, async (hurry) => {
         const both = AbortSignal.any([signal, hurry]);
         const paths = guestPaths(live.stateDir, spec.uuid);
-        const { answer, socket } = await askMove<Offered>(offer, { want: 'disks' }, ANSWER_MS);
+        const { answer, socket } = await ask<Offered>(offer, { want: 'disks' }, ANSWER_MS);
         const shared = answer.probe !== undefined && (await seesProbe(paths, answer.probe));
         socket.destroy();
         await takeStake(live.stateDir, paths, hostname);
+        await fetchTpm(ask, answer.disks, paths, offer, both);
         if (shared) return; // they are here
         const stands = answer.disks.find((one) => one.backing !== null)?.backing ?? null;
         const backing = stands === null ? null : await imageHere(spec, stands, offer, both);
@@ -98,7 +98,7 @@ export function createColdMove({ live, onGuest, hostname }: QemuHands, server: M
           });
         for (const disk of wanted) {
           const told = sizes.get(basename(disk.file));
-          if (told && !(await isThere(disk.file))) await fetchOne(disk, told, offer, tell, both);
+          if (told && !(await isThere(disk.file))) await fetchOne(ask, disk, told, offer, tell, both);
           before += told?.bytes ?? 0;
           tell(0);
         }
@@ -108,19 +108,35 @@ export function createColdMove({ live, onGuest, hostname }: QemuHands, server: M
   /** The image below the root disk, out of the cache or from the other host: the guest's own, or one it came by (it was unshelved, say). */
   async function imageHere({ image }: GuestSpec, name: string, offer: MoveOffer, signal: AbortSignal): Promise<string> {
     if (image && live.cache.nameOf(image) === name) {
-      await live.cache.fetch(image, async () => (await askMove<object>(offer, { want: 'image' }, ANSWER_MS)).socket, signal);
+      await live.cache.fetch(image, async () => (await ask<object>(offer, { want: 'image' }, ANSWER_MS)).socket, signal);
       return live.cache.path(image);
     }
     return live.cache.adopt(name, async (part) => {
-      const { answer, socket } = await askMove<{ bytes: number }>(offer, { want: 'base', name }, ANSWER_MS);
+      const { answer, socket } = await ask<{ bytes: number }>(offer, { want: 'base', name }, ANSWER_MS);
       await receiveFile(socket, part, answer.bytes, () => {}, signal).finally(() => socket.destroy());
     });
   }
 }
 
-async function fetchOne(disk: GuestDisk, told: OfferedDisk, offer: MoveOffer, tell: (bytes: number) => void, signal: AbortSignal) {
+/** The state of a TPM is each host's own, also where hosts have their disks in common. */
+async function fetchTpm(ask: AskMove, offered: readonly OfferedDisk[], paths: GuestPaths, offer: MoveOffer, signal: AbortSignal) {
+  for (const told of offered.filter(({ name }) => isTpmFile(name))) {
+    const file = join(paths.own, told.name);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    if (!(await isThere(file))) await fetchOne(ask, { ...plainDisk, file, place: told.name }, told, offer, () => {}, signal);
+  }
+}
+
+async function fetchOne(
+  ask: AskMove,
+  disk: GuestDisk,
+  told: OfferedDisk,
+  offer: MoveOffer,
+  tell: (bytes: number) => void,
+  signal: AbortSignal,
+) {
   const part = `${disk.file}.part`;
-  const { socket } = await askMove<object>(offer, { want: 'disk', name: told.name }, ANSWER_MS);
+  const { socket } = await ask<object>(offer, { want: 'disk', name: told.name }, ANSWER_MS);
   try {
     await receiveFile(socket, part, told.bytes, tell, signal);
     if (told.backing !== null) {
@@ -160,9 +176,9 @@ export function coldHandlers({ live }: Pick<QemuHands, 'live'>): Record<'disks' 
     },
     async disk({ uuid, name = '' }, socket) {
       const paths = await open(uuid);
-      if (!DISKS.includes(name)) throw hypervisorFailed({ why: 'there is no such disk' });
+      if (!DISKS.includes(name) && !isTpmFile(name)) throw hypervisorFailed({ why: 'there is no such disk' });
       writeLine(socket, {});
-      await sendFile(join(paths.folder, name), socket);
+      await sendFile(join(isTpmFile(name) ? paths.own : paths.folder, name), socket);
       socket.end();
     },
     async base({ uuid, name }, socket) {
@@ -198,11 +214,13 @@ async function offered(paths: GuestPaths): Promise<OfferedDisk[]> {
     const backing = name === 'disk' && format === 'qcow2' ? (await describeRoot(paths)).backing : null;
     found.push({ name, bytes: there.size, backing: backing && basename(backing), format });
   }
+  for (const name of await tpmFiles(paths))
+    found.push({ name, bytes: (await stat(join(paths.own, name))).size, backing: null, format: 'raw' });
   return found;
 }
 /** How disks that come are kept here: as files of the form they come in, whatever this host makes new ones of. */
 function bookOf(disks: readonly OfferedDisk[], { folder }: GuestPaths): DiskBook {
-  const files = disks.filter(({ name }) => name !== 'disk.config' && name !== 'nvram');
+  const files = disks.filter(({ name }) => name !== 'disk.config' && name !== 'nvram' && !isTpmFile(name));
   return Object.fromEntries(
     files.map(({ name, format = name === 'disk' ? 'qcow2' : 'raw' }) => [
       name,

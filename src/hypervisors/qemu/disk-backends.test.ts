@@ -74,7 +74,9 @@ describe('disks of a host', { skip: requires('qemu-img') }, () => {
     const small = testGuest(image.ref, { rootGiB: 0, ephemeralGiB: 0, swapMiB: 1 });
     const paths = guestPaths(folder, small.uuid);
     const raw = await tools('raw');
-    await createDisks(small, paths, raw, never);
+    const told: number[] = [];
+    await createDisks(small, paths, raw, never, (done, total) => void told.push(done / total));
+    assert.equal(told.at(-1), 1, `how far the copy of its image was: ${told}`);
     const book = await readDiskBook(paths);
     assert.deepEqual([book.disk?.backend, book.disk?.format, book.disk?.making, book['disk.swap']?.backend], ['raw', 'raw', false, 'raw']);
     const root = await readFile(join(paths.folder, 'disk'));

@@ -26,6 +26,8 @@ export interface DiskWish {
   /** What is in it; null: nothing. */
   readonly image: { readonly file: string; readonly format: 'qcow2' | 'raw' } | null;
   readonly fill?: (file: string) => Promise<void>;
+  /** How much of the image has been copied, of 1. */
+  readonly progress?: (part: number) => void;
 }
 /** Spec: [libvirt] images_type and its companions; preallocate_images, use_cow_images. */
 export interface DiskOptions {
@@ -51,13 +53,13 @@ function fileBackend(name: 'qcow2' | 'raw', preallocate: boolean): DiskBackend {
   return {
     name,
     locate: ({ folder }, disk) => ({ file: join(folder, disk), format: disk === 'disk' ? name : 'raw' }),
-    async make({ file, format }, { bytes, image, fill }, signal) {
+    async make({ file, format }, { bytes, image, fill, progress }, signal) {
       const part = `${file}.part`;
       try {
         if (image === null) await sparseFile(part, bytes);
         else
           for (const args of rootCommands({ file: part, format }, image, bytes))
-            await runProgram('qemu-img', args, { signal, timeoutMs: COPY_MS });
+            await runProgram('qemu-img', args, { signal, timeoutMs: COPY_MS, ...(progress ? { progress } : {}) });
         if (preallocate) await runProgram('fallocate', ['-n', '-l', String(bytes), part], { signal });
         await fill?.(part);
         await rename(part, file);
@@ -89,7 +91,7 @@ const COPY_MS = 6 * 3600 * 1000;
 export function rootCommands({ file, format }: Place, image: NonNullable<DiskWish['image']>, bytes: number): string[][] {
   if (format === 'qcow2') return [['create', '-q', '-f', 'qcow2', '-F', image.format, '-b', image.file, file, String(bytes)]];
   return [
-    ['convert', '-q', '-f', image.format, '-O', 'raw', '-S', '64k', image.file, file],
+    ['convert', '-p', '-f', image.format, '-O', 'raw', '-S', '64k', image.file, file],
     ['resize', '-q', '-f', 'raw', file, String(bytes)],
   ];
 }

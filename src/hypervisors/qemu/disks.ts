@@ -102,7 +102,13 @@ export interface DiskTools {
 
 /** Makes what is not there yet; each disk gets its name only when it is whole. A failure takes back what this call made.
  *  Throws imageUnusable, noDiskSpace, hypervisorFailed. */
-export async function createDisks(spec: GuestSpec, paths: GuestPaths, tools: DiskTools, signal: AbortSignal): Promise<void> {
+export async function createDisks(
+  spec: GuestSpec,
+  paths: GuestPaths,
+  tools: DiskTools,
+  signal: AbortSignal,
+  progress: (done: number, total: number) => void = () => {},
+): Promise<void> {
   const { cache, backends } = tools;
   const backing = spec.image ? await cache.path(spec.image) : null;
   for (const image of [spec.kernel, spec.ramdisk]) if (image) await cache.path(image);
@@ -119,7 +125,7 @@ export async function createDisks(spec: GuestSpec, paths: GuestPaths, tools: Dis
       made.push(disk);
       if (disk.readOnly) await makeDrive(spec, disk, tools);
       else {
-        await makeDisk(spec, disk, backing, backend, signal);
+        await makeDisk(spec, disk, backing, backend, signal, progress);
         book = { ...book, ...whole(book, name) };
         await writeDiskBook(paths, book);
       }
@@ -180,6 +186,7 @@ async function makeDisk(
   backing: string | null,
   backend: DiskBackend,
   signal: AbortSignal,
+  progress: (done: number, total: number) => void,
 ): Promise<void> {
   const name = disk.place;
   const blank = blankDisks(spec).get(name);
@@ -196,7 +203,7 @@ async function makeDisk(
   const { 'virtual-size': size } = await describeImage(source.file, source.format);
   const bytes = spec.rootGiB > 0 ? spec.rootGiB * GiB : size;
   if (bytes < size) throw imageUnusable({ id: image.id, why: `it needs ${Math.ceil(size / GiB)} GiB, the root disk has ${spec.rootGiB}` });
-  await backend.make(disk, { bytes, image: source }, signal);
+  await backend.make(disk, { bytes, image: source, progress: (part) => progress(Math.round(part * size), size) }, signal);
 }
 
 /** An overlay over a cached image; `sizeGiB` 0: as large as the image. */
@@ -251,7 +258,7 @@ export async function growDisks(spec: GuestSpec, paths: GuestPaths, tools: DiskT
       const backend = backends(disk.backend ?? 'raw');
       const there = !book[name]?.making && (await backend.has(disk));
       const makeAnew = async () => {
-        await makeDisk(spec, disk, null, backend, signal);
+        await makeDisk(spec, disk, null, backend, signal, () => {}); // a blank one
         book = { ...book, ...whole(book, name) };
         await writeDiskBook(paths, book);
       };

@@ -33,10 +33,21 @@ export interface GuestRecord {
   readonly suspending: 'running' | 'paused' | null;
   /** It comes from another host and has not been handed over: whoever finds this at a start puts the guest away. */
   readonly incoming: boolean;
+  /** It was handed over and runs here, and a part of its memory is still to come. Found with a guest that is off: it never came. */
+  readonly arriving: boolean;
   /** It is being sent there; whoever finds this at a start and a guest that was sent asks there which of the two may run. */
   readonly leaving: MoveOffer | null;
 }
-export const NEW_RECORD = { slots: [], cells: null, forks: true, rescue: null, suspending: null, incoming: false, leaving: null } as const;
+export const NEW_RECORD = {
+  slots: [],
+  cells: null,
+  forks: true,
+  rescue: null,
+  suspending: null,
+  incoming: false,
+  arriving: false,
+  leaving: null,
+} as const;
 
 /** Replaces the record: temporary file, fsync, rename, fsync of the folder. Throws noDiskSpace; then the old one stands. */
 export async function writeRecord(paths: GuestPaths, record: GuestRecord): Promise<void> {

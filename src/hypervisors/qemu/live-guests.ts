@@ -21,7 +21,7 @@ import { ended, findEmulators, isAlive, killProcess, type ProcessIdentity } from
 import { connectQmp, type Qmp } from './qmp.ts';
 import { freshSlots, type Slot } from './slots.ts';
 import { freePort, startEmulator } from './spawn.ts';
-import { loadMemory } from './suspend.ts';
+import { loadMemory, migrationOf } from './suspend.ts';
 import { startTpm, stopTpm, tpmOf } from './tpm.ts';
 import { removeSecrets, type SecretOf } from './volume-secrets.ts';
 
@@ -207,7 +207,16 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     const { qmpSocket, vncSocket, serialSocket } = paths;
     await machines.layReady(spec, machine, paths);
     const { cells } = machine;
-    const layout = { slots, cells, forks: mayFork(network), rescue, suspending: null, incoming: more.incoming ?? false, leaving: null };
+    const layout = {
+      slots,
+      cells,
+      forks: mayFork(network),
+      rescue,
+      suspending: null,
+      incoming: more.incoming ?? false,
+      arriving: false,
+      leaving: null,
+    };
     const sockets = { qmpSocket, vncSocket, serialSocket };
     const guest: LiveGuest = {
       record: { version: 1, spec, power: 'pending', process: null, ...sockets, disks, forwards: [], ...layout },
@@ -291,6 +300,15 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     guest.record = { ...guest.record, power: 'shutdown', process: null };
   };
 
+  /** Ends a guest that cannot go on, as if it had crashed, and tells why. */
+  const lose = async (guest: LiveGuest, why: string): Promise<void> => {
+    await end(guest, 0);
+    await record(guest, { power: 'crashed', incoming: false, suspending: null });
+    guest.ours = false;
+    log.error({ uuid: guest.record.spec.uuid, why }, 'a guest was lost');
+    emit({ kind: 'stopped', uuid: guest.record.spec.uuid, reason: 'crashed', detail: why });
+  };
+
   const forget = async (uuid: string) => {
     guests.delete(uuid);
     if (!isUuid(uuid)) return;
@@ -347,16 +365,30 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       return;
     }
     const qmp = await adoptLine(found.qmpSocket, uuid, 3000).catch((cause: unknown) => {
+      if (found.arriving) return undefined; // it waits for memory
       log.warn({ uuid, pid: process.pid, err: cause }, 'a guest of an earlier run lives and does not answer; it is tried again');
       return undefined;
     });
+    if (found.arriving) {
+      // What was still to come passed through the agent that died.
+      const { status } = (await (qmp && migrationOf(qmp).catch(() => undefined))) ?? {};
+      if (status !== 'completed') {
+        guest.qmp = qmp;
+        return lose(guest, 'a part of its memory never came from the host it was on');
+      }
+    }
     if (qmp) {
       if (found.power === 'pending' && saved && (await runState(qmp)) !== 'running') {
         guest.qmp = qmp;
         return asleep(); // it was being filled
       }
-      if (found.leaving && (await runState(qmp)) === 'postmigrate') {
+      const sent = found.leaving && (await hasLeft(qmp));
+      if (found.leaving && sent) {
         const there = await parts.arrived(found.leaving);
+        if (sent === 'in-part' && there !== true) {
+          guest.qmp = qmp;
+          return lose(guest, 'a part of its memory was sent to another host, which does not have the guest');
+        }
         if (there === true) {
           guest.qmp = qmp;
           await end(guest, 0);
@@ -373,7 +405,13 @@ export function createLiveGuests(parts: LiveGuestsParts) {
       );
     }
     await rm(paths.memory, { force: true });
-    await record(guest, { process, power: found.power === 'pending' ? 'running' : found.power, suspending: null, leaving: null });
+    await record(guest, {
+      process,
+      power: found.power === 'pending' ? 'running' : found.power,
+      suspending: null,
+      arriving: false,
+      leaving: null,
+    });
     if (qmp) {
       watch(guest, process, qmp);
       await refreshPower(guest, qmp);
@@ -403,6 +441,7 @@ export function createLiveGuests(parts: LiveGuestsParts) {
     get: (uuid: string) => guests.get(uuid),
     start,
     end,
+    lose,
     record,
     forget,
     async open() {
@@ -448,6 +487,13 @@ const POWER_OF: Readonly<Record<string, PowerState>> = {
 
 export async function runState(qmp: Qmp): Promise<string> {
   return ((await qmp.command('query-status')) as { status: string }).status; // QEMU's own form
+}
+
+/** Whether the guest of this emulator was sent to another host, whole or in part: then it may not go on here by itself. */
+async function hasLeft(qmp: Qmp): Promise<'whole' | 'in-part' | null> {
+  const { status = '' } = await migrationOf(qmp);
+  if (status.startsWith('postcopy')) return 'in-part';
+  return (await runState(qmp)) === 'postmigrate' ? 'whole' : null;
 }
 
 /** Takes back what an agent that died was doing: copies of disks, moves of memory, guests held still for them. */

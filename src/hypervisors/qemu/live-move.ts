@@ -1,8 +1,16 @@
 import { mkdir, rm, stat } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { deedUnsupported, hypervisorFailed } from '../../model/errors-hypervisor.ts';
+import { CloudError } from '../../model/errors.ts';
+import {
+  deedUnsupported,
+  guestLostHere,
+  guestLostThere,
+  guestNotFound,
+  hypervisorFailed,
+  noDiskSpace,
+} from '../../model/errors-hypervisor.ts';
 import type { Driver, GuestSpec, MoveOffer, MoveProgress } from '../driver.ts';
 import { dropJob, dropJobs, dropNode, JOB, jobReaches } from './block-jobs.ts';
 import { bookFile, writeDiskBook } from './disk-book.ts';
@@ -11,7 +19,7 @@ import { disksOf } from './disks.ts';
 import { disksAreApart, type GuestPaths, guestPaths } from './guest-paths.ts';
 import { readBackingName } from './image-header.ts';
 import { isUp, type LiveGuest } from './live-guests.ts';
-import { askMove, joinSockets, readAnswer, readLine, receiveFile, sendFile, writeLine } from './move-line.ts';
+import { type AskMove, joinSockets, readAnswer, readLine, receiveFile, sendFile, writeLine } from './move-line.ts';
 import type { MoveHandler, MoveServer } from './move-server.ts';
 import { planNetwork } from './network-plan.ts';
 import { lineTo, type QemuHands, settled } from './power-deeds.ts';
@@ -19,11 +27,11 @@ import { runProgram, withDiskSpace } from './programs.ts';
 import type { Qmp } from './qmp.ts';
 import type { Slot } from './slots.ts';
 import { sizeOfDrive } from './snapshot.ts';
-import { memoryArrived, migrationReaches } from './suspend.ts';
+import { type MigrationStatus, memoryArrived, migrationOf, migrationReaches } from './suspend.ts';
 import { tpmOf } from './tpm.ts';
 import { mustHaveVolume } from './volume-disk.ts';
 
-type LiveDeeds = Pick<Driver, 'prepareIncoming' | 'migrateLive' | 'forceMigration'>;
+type LiveDeeds = Pick<Driver, 'prepareIncoming' | 'claimIncoming' | 'migrateLive' | 'forceMigration'>;
 /** The machine a guest is in, for the host that shall build the same one. */
 interface Layout {
   readonly slots: readonly Slot[];
@@ -48,11 +56,18 @@ export interface LiveMoveRules {
   readonly whenLate: 'abort' | 'force';
   /** A move that is forced lets the guest run there while the rest of its memory comes. */
   readonly postCopy: boolean;
+  /** How long that may stand still, by a line that nobody closes; a minute when absent. */
+  readonly silentMs?: number;
 }
 export const usualRules: LiveMoveRules = { downtimeMs: 300, bytesPerSecond: 0, secondsPerGiB: 800, whenLate: 'abort', postCopy: false };
 const ANSWER_MS = 60_000;
 /** How long the target may be silent when both have said that the guest is its. */
 const HANDOVER_MS = 30_000;
+/** How long an emulator may take to say that all memory has come, once the line is closed: one that waits for a page that never comes answers nobody. */
+const LAST_WORD_MS = 5000;
+const STALLED_MS = 60_000;
+/** How long it may take still when the host it comes from is given up. */
+const CLAIMED_MS = 20_000;
 /** The target hears by its line how a move goes; this only ends one that everybody forgot. */
 const FORGOTTEN_MS = 24 * 3600_000;
 const GiB = 1024 ** 3;
@@ -67,10 +82,12 @@ export interface LiveMove extends LiveDeeds {
  *  has to pass between hosts, and a driver that dies takes an unfinished move with it: then the guest runs on where it was. The guest is the
  *  target's from the moment the target has written that down, which it does after all memory came and before the guest runs. */
 export function createLiveMove(hands: QemuHands, server: MoveServer, rules: LiveMoveRules): LiveMove {
-  const { live, must, onGuest, hostname } = hands;
+  const { live, must, onGuest, hostname, ask } = hands;
   /** Moves in hand, by guest: how each is brought to its end whatever that costs. */
   const forcing = new Map<string, () => Promise<void>>();
   const expected = new Map<string, GuestSpec>();
+  /** The lines that guests' memory comes by, each until it closes. */
+  const memoryLines = new Map<string, Socket>();
 
   const send = async (guest: LiveGuest, offer: MoveOffer, stop: AbortSignal, progress: (moved: MoveProgress) => void) => {
     const { spec, disks, power, slots } = guest.record;
@@ -81,7 +98,7 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
     if (tpmOf(spec)) throw deedUnsupported({ deed: 'migrate live', why: 'the guest has a TPM, whose secrets stay on this host' });
     if (offer.uuid !== spec.uuid) throw hypervisorFailed({ why: 'the offer is for another guest' });
     const paths = guestPaths(live.stateDir, spec.uuid);
-    const shared = await isShared(live.stateDir, paths, offer);
+    const shared = await isShared(ask, live.stateDir, paths, offer);
     const layout: Layout = {
       slots,
       shared,
@@ -94,12 +111,14 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
         })),
       ),
     };
-    for (const disk of disks.filter((one) => one.readOnly && !shared)) await sendConfig(disk.file, offer);
-    const { answer, socket: control } = await askMove<Ready>(offer, { want: 'incoming', layout }, ANSWER_MS);
+    for (const disk of disks.filter((one) => one.readOnly && !shared)) await sendConfig(ask, disk.file, offer);
+    const { answer, socket: control } = await ask<Ready>(offer, { want: 'incoming', layout }, ANSWER_MS);
     const closed = new AbortController();
-    noticeEnd(control, () => closed.abort(hypervisorFailed({ why: 'the other host gave the guest up' })));
+    /** What it says next, whenever that is: that the guest runs there, or why it never will. */
+    const word = readAnswer<{ running: true }>(control, FORGOTTEN_MS);
+    word.catch((cause: unknown) => closed.abort(cause));
     const signal = AbortSignal.any([stop, closed.signal]);
-    const tunnels: Server[] = [];
+    const tunnels: Tunnel[] = [];
     let [handed, forced, memoryMoves] = [false, false, false];
     /** Nothing changes any more, so the rest is soon sent; or it runs on there, and the rest follows. */
     const force = async () => {
@@ -115,7 +134,7 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
     guest.ours = true;
     forcing.set(spec.uuid, force);
     try {
-      tunnels.push(await tunnel(paths.nbdSocket, offer, 'nbd'), await tunnel(paths.memorySocket, offer, 'memory'));
+      tunnels.push(await tunnel(ask, paths.nbdSocket, offer, 'nbd'), await tunnel(ask, paths.memorySocket, offer, 'memory'));
       const mirrors = shared ? [] : disks.flatMap((disk, index) => (disk.readOnly ? [] : [{ index, name: basename(disk.file) }]));
       const moved = createProgress(progress, layout);
       for (const { index, name } of mirrors) {
@@ -133,13 +152,20 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
         });
       }
       for (const { index } of mirrors)
-        await jobReaches(qmp, mirrorOf(index), 'ready', signal, (done, total) => moved.disk(index, done, total));
+        await jobReaches(qmp, mirrorOf(index), 'ready', signal, (done, total) => moved.disk(index, done, total)).catch((cause: unknown) => {
+          const full = cause instanceof CloudError && cause.code === 'guest.no_disk_space';
+          throw full ? noDiskSpace({ why: 'the other host has none left for the disks of the guest' }, { cause }) : cause;
+        });
       const capabilities = [
         { capability: 'pause-before-switchover', state: true },
         { capability: 'postcopy-ram', state: answer.postCopy === true },
       ];
       await qmp.command('migrate-set-capabilities', { capabilities });
-      await qmp.command('migrate-set-parameters', { 'max-bandwidth': rules.bytesPerSecond || 2 ** 40, 'downtime-limit': rules.downtimeMs });
+      await qmp.command('migrate-set-parameters', {
+        'max-bandwidth': rules.bytesPerSecond || 2 ** 40,
+        'max-postcopy-bandwidth': rules.bytesPerSecond, // 0 has no limit, and what the guest waits for comes first
+        'downtime-limit': rules.downtimeMs,
+      });
       await qmp.command('migrate', { uri: `unix:${paths.memorySocket}` });
       memoryMoves = true;
       if (forced && answer.postCopy) await qmp.command('migrate-start-postcopy');
@@ -153,31 +179,44 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
       await qmp.command('migrate-continue', { state: 'pre-switchover' });
       const reached = await migrationReaches(qmp, ['completed', 'postcopy-active'], signal, moved.memory);
       signal.throwIfAborted();
+      const inPart = reached !== 'completed'; // a memory of which a part runs elsewhere cannot be taken back
       handed = true;
       writeLine(control, { activate: true, running: power === 'running' });
-      const arrived = await readAnswer<{ running: true }>(control, HANDOVER_MS).then(
+      const arrived = await Promise.race([word, failAfter(HANDOVER_MS)]).then(
         () => true,
-        () => arrivedAt(offer),
+        () => arrivedAt(ask, offer),
       );
+      if (arrived !== true && inPart) {
+        const why = arrived === false ? 'the other host did not take it' : 'the other host does not answer';
+        await live.lose(guest, why);
+        throw guestLostHere({ why });
+      }
       if (arrived === undefined) {
         await live.record(guest, { power: 'paused' });
         throw hypervisorFailed({ why: 'the other host took the guest and does not answer: it is held still here until that is clear' });
       }
       if (!arrived) {
-        handed = reached !== 'completed'; // a memory of which a part runs elsewhere cannot be taken back
-        if (handed) await live.record(guest, { power: 'paused' });
+        handed = false;
         throw hypervisorFailed({ why: 'the other host did not take the guest' });
       }
-      if (reached !== 'completed') await migrationReaches(qmp, ['completed'], AbortSignal.timeout(FORGOTTEN_MS), moved.memory);
+      const broken = inPart
+        ? await migrationReaches(qmp, ['completed'], AbortSignal.timeout(FORGOTTEN_MS), mustMove(moved.memory, rules.silentMs)).then(
+            () => null,
+            (cause: unknown) => cause,
+          )
+        : null;
       await live.end(guest, 0);
       await live.forget(spec.uuid);
+      if (broken !== null) throw lostThere(broken);
     } catch (cause) {
+      const why = signal.aborted && !handed ? signal.reason : cause; // once it is handed over the end of its line says nothing
       control.destroy();
+      for (const one of tunnels) one.close(); // the guest's writes must not wait for a host that is silent
       if (!handed) {
         await takeBack(qmp, power === 'running');
         await live.record(guest, { leaving: null, power });
       }
-      throw signal.aborted ? signal.reason : cause;
+      throw why;
     } finally {
       unlate();
       forcing.delete(spec.uuid);
@@ -243,7 +282,8 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
           await qmp.command('nbd-server-stop');
           const power = said.running === true ? 'running' : 'paused';
           ours = true;
-          await live.record(guest, { power, incoming: false });
+          const arriving = (await migrationOf(qmp)).status !== 'completed';
+          await live.record(guest, { power, incoming: false, arriving });
           if (power === 'running') await qmp.command('cont');
           return power;
         },
@@ -251,6 +291,7 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
       expected.delete(spec.uuid);
       writeLine(control, { running: true });
       control.end();
+      await restArrives(spec.uuid, hurry);
     } catch (cause) {
       if (!ours) for (const file of made) await rm(file, { force: true });
       throw withDiskSpace(cause, `guest ${spec.uuid} was taken over`);
@@ -258,15 +299,33 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
       for (const file of [paths.nbdSocket, paths.memorySocket]) await rm(file, { force: true });
     }
   };
+  /** Waits for the memory of a guest that runs here before it has all of it. When it does not come the guest is lost, which is written down. */
+  const restArrives = async (uuid: string, hurry: AbortSignal, mostMs = FORGOTTEN_MS) => {
+    const guest = live.get(uuid);
+    if (!guest?.record.arriving || !isUp(guest)) return;
+    const { qmp } = guest;
+    const over = new AbortController();
+    const until = AbortSignal.any([hurry, over.signal]);
+    const why = await Promise.race([
+      qmp ? migrationReaches(qmp, ['completed'], until).then(whole, reasonOf) : 'the emulator does not answer',
+      fallsSilent(memoryLines.get(uuid), until, rules.silentMs),
+      pause(mostMs, 'it takes too long', { signal: until }).catch(reasonOf),
+    ]);
+    over.abort();
+    if (hurry.aborted || live.get(uuid) !== guest) return;
+    if (why === null) await live.record(guest, { arriving: false });
+    else if (isUp(guest)) await live.lose(guest, `a part of its memory never came: ${why}`);
+  };
   const mustExpect = (uuid: string) => {
     const spec = expected.get(uuid);
     if (!spec) throw hypervisorFailed({ why: `guest ${uuid} is not expected on this host` });
     return spec;
   };
   const through =
-    (socketOf: (uuid: string) => string): MoveHandler =>
+    (socketOf: (uuid: string) => string, opened: (uuid: string, line: Socket) => void = () => {}): MoveHandler =>
     async ({ uuid }, socket) => {
       mustExpect(uuid);
+      opened(uuid, socket);
       const inner = connect(socketOf(uuid));
       inner.on('error', () => undefined); // 'close' follows
       writeLine(socket, {});
@@ -283,8 +342,24 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
         expected.set(spec.uuid, spec);
         return server.offer(spec.uuid);
       }),
+    /** What happens to a guest that comes is one deed: when its turn is over it is here or not. */
+    claimIncoming: (uuid) =>
+      onGuest(uuid, async (hurry) => {
+        await restArrives(uuid, hurry, CLAIMED_MS);
+        const guest = live.get(uuid);
+        if (!guest || guest.record.incoming) return 'none';
+        return guest.record.arriving ? 'lost' : 'whole';
+      }),
     migrateLive: (uuid, offer, signal, progress) =>
-      onGuest(uuid, (hurry) => send(must(uuid), offer, AbortSignal.any([signal, hurry]), progress)),
+      onGuest(uuid, async (hurry) => {
+        const guest = live.get(uuid);
+        if (guest?.record.leaving && !isUp(guest)) throw guestLostHere({ why: 'it was being sent when the agent of its host ended' });
+        if (guest) return send(guest, offer, AbortSignal.any([signal, hurry]), progress);
+        // An earlier run of ours sent it, and had no time to say so.
+        const there = await stateAt(ask, offer);
+        if (!there?.here) throw guestNotFound({ uuid });
+        if (there.whole === false) throw lostThere('the agent of its old host ended');
+      }),
     async forceMigration(uuid) {
       must(uuid);
       const force = forcing.get(uuid);
@@ -309,10 +384,17 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
       },
       incoming: ({ uuid, layout }, socket) => onGuest(uuid, (hurry) => receive(mustExpect(uuid), layout as Layout, socket, hurry)), // our own form, checked against our disks
       nbd: through((uuid) => guestPaths(live.stateDir, uuid).nbdSocket),
-      memory: through((uuid) => guestPaths(live.stateDir, uuid).memorySocket),
+      memory: through(
+        (uuid) => guestPaths(live.stateDir, uuid).memorySocket,
+        (uuid, line) => {
+          memoryLines.set(uuid, line);
+          line.once('close', () => memoryLines.get(uuid) === line && memoryLines.delete(uuid));
+        },
+      ),
       async state({ uuid }, socket) {
         const guest = live.get(uuid);
-        writeLine(socket, { here: guest !== undefined && isUp(guest) && !guest.record.incoming });
+        const here = guest !== undefined && !guest.record.incoming; // also when it has turned itself off meanwhile
+        writeLine(socket, { here, whole: here && !guest.record.arriving } satisfies StateThere);
         socket.end();
       },
     },
@@ -320,11 +402,11 @@ export function createLiveMove(hands: QemuHands, server: MoveServer, rules: Live
 }
 
 /** Whether the target has the very disks this host has: it is asked for a mark that was left beside them. */
-async function isShared(stateDir: string, paths: GuestPaths, offer: MoveOffer): Promise<boolean> {
+async function isShared(ask: AskMove, stateDir: string, paths: GuestPaths, offer: MoveOffer): Promise<boolean> {
   if (!disksAreApart(stateDir)) return false;
   const probe = await leaveProbe(paths);
   try {
-    const { answer, socket } = await askMove<{ shared: boolean }>(offer, { want: 'shared', name: probe }, ANSWER_MS);
+    const { answer, socket } = await ask<{ shared: boolean }>(offer, { want: 'shared', name: probe }, ANSWER_MS);
     socket.destroy();
     return answer.shared;
   } finally {
@@ -356,16 +438,27 @@ function noticeEnd(socket: Socket, ended: () => void) {
 const mirrorOf = (index: number) => `${JOB}mirror${index}`;
 
 /** Asks the target whether the guest is its; undefined when it does not answer for a while. */
-export async function arrivedAt(offer: MoveOffer, ms = HANDOVER_MS): Promise<boolean | undefined> {
+export const arrivedAt = async (ask: AskMove, offer: MoveOffer): Promise<boolean | undefined> => (await stateAt(ask, offer))?.here;
+
+interface StateThere {
+  readonly here: boolean;
+  /** With all of its memory. */
+  readonly whole?: boolean;
+}
+async function stateAt(ask: AskMove, offer: MoveOffer, ms = HANDOVER_MS): Promise<StateThere | undefined> {
   const until = Date.now() + ms;
   do {
-    const asked = await askMove<{ here: boolean }>(offer, { want: 'state' }, 5000).catch(() => undefined);
+    const asked = await ask<StateThere>(offer, { want: 'state' }, 5000).catch(() => undefined);
     asked?.socket.destroy();
-    if (asked) return asked.answer.here;
+    if (asked) return asked.answer;
     await pause(200);
   } while (Date.now() < until);
   return undefined;
 }
+const whole = () => null;
+const reasonOf = (cause: unknown) => (cause instanceof CloudError ? String(cause.params.why ?? cause.message) : String(cause));
+const lostThere = (cause: unknown) =>
+  guestLostThere({ why: typeof cause === 'string' ? cause : reasonOf(cause) }, typeof cause === 'string' ? {} : { cause });
 
 async function takeBack(qmp: Qmp, run: boolean): Promise<void> {
   await qmp.command('migrate_cancel').catch(() => undefined);
@@ -374,23 +467,57 @@ async function takeBack(qmp: Qmp, run: boolean): Promise<void> {
   if (run) await settled(qmp);
 }
 
+interface Tunnel {
+  /** Cuts every line through it. */
+  close(): void;
+}
+/** Looks at memory on its way; throws when none has moved for long: then nobody is there any more, though nobody hung up. */
+function mustMove(look: (seen: MigrationStatus) => void, mostMs = STALLED_MS): (seen: MigrationStatus) => void {
+  let [sent, since] = [-1, Date.now()];
+  return (seen) => {
+    look(seen);
+    if (seen.ram && seen.ram.transferred !== sent) [sent, since] = [seen.ram.transferred, Date.now()];
+    else if (Date.now() - since > mostMs) throw hypervisorFailed({ why: `the other host took no memory for ${mostMs / 1000} s` });
+  };
+}
+/** Resolves with the reason when a line has broken, or brings nothing for long. */
+async function fallsSilent(line: Socket | undefined, until: AbortSignal, mostMs = STALLED_MS): Promise<string> {
+  let [heard, since] = [-1, Date.now()];
+  for (; !until.aborted; await pause(200)) {
+    if (!line || line.destroyed) {
+      await pause(LAST_WORD_MS);
+      return 'the line to the other host broke';
+    }
+    if (line.bytesRead !== heard) [heard, since] = [line.bytesRead, Date.now()];
+    else if (Date.now() - since > mostMs) return `the other host sent none for ${mostMs / 1000} s`;
+  }
+  return '';
+}
 /** A socket of this machine whose other end is at the other host. */
-async function tunnel(path: string, offer: MoveOffer, want: 'nbd' | 'memory'): Promise<Server> {
+async function tunnel(ask: AskMove, path: string, offer: MoveOffer, want: 'nbd' | 'memory'): Promise<Tunnel> {
   await rm(path, { force: true });
+  const lines = new Set<Socket>();
   const server = createServer({ pauseOnConnect: true }, (socket) => {
+    lines.add(socket);
     socket.on('error', () => undefined); // 'close' follows
-    askMove<object>(offer, { want }, ANSWER_MS).then(
+    socket.on('close', () => lines.delete(socket));
+    ask<object>(offer, { want }, ANSWER_MS).then(
       ({ socket: far }) => joinSockets(socket, far),
       () => socket.destroy(),
     );
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve));
-  return server;
+  return {
+    close() {
+      server.close();
+      for (const line of lines) line.destroy();
+    },
+  };
 }
 
-async function sendConfig(file: string, offer: MoveOffer): Promise<void> {
+async function sendConfig(ask: AskMove, file: string, offer: MoveOffer): Promise<void> {
   const { size } = await stat(file);
-  const { socket } = await askMove<object>(offer, { want: 'config', name: basename(file), layout: { bytes: size } }, ANSWER_MS);
+  const { socket } = await ask<object>(offer, { want: 'config', name: basename(file), layout: { bytes: size } }, ANSWER_MS);
   const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   await sendFile(file, socket);
   socket.resume();
@@ -416,6 +543,7 @@ const failWhen = (signal: AbortSignal) =>
     if (signal.aborted) reject(signal.reason);
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
+const failAfter = (ms: number) => failWhen(AbortSignal.timeout(ms));
 const gone = (qmp: Qmp): Promise<never> =>
   qmp.closed.then(() => {
     throw hypervisorFailed({ why: 'the emulator could not take the memory that came' });

@@ -29,7 +29,7 @@ export const lvmCommands = {
       : ['lvcreate', '-y', '-W', 'y', '-L', `${bytes}b`, '-n', basename(file), group],
   fill: (file: string, image: NonNullable<DiskWish['image']>): Command => [
     'qemu-img',
-    ...['convert', '-q', '-n', '-t', 'none', '-f', image.format, '-O', 'raw', image.file, file],
+    ...['convert', '-p', '-n', '-t', 'none', '-f', image.format, '-O', 'raw', image.file, file],
   ],
   size: (file: string): Command => ['lvs', '--noheadings', '--nosuffix', '--units', 'b', '-o', 'lv_size', file],
   grow: (file: string, bytes: number): Command => ['lvextend', '-L', `${bytes}b`, file],
@@ -67,11 +67,11 @@ export function lvmBackend(options: LvmOptions): DiskBackend {
     },
     has,
     size,
-    async make(disk, { bytes, image, fill }, signal) {
+    async make(disk, { bytes, image, fill, progress }, signal) {
       await remove(disk); // a half-made one
       try {
         await run(lvmCommands.create(options, disk.file, bytes), { signal });
-        if (image) await run(lvmCommands.fill(disk.file, image), { signal, timeoutMs: LONG_MS });
+        if (image) await run(lvmCommands.fill(disk.file, image), { signal, timeoutMs: LONG_MS, ...(progress ? { progress } : {}) });
         await fill?.(disk.file);
       } catch (cause) {
         await remove(disk).catch(() => undefined); // the first failure tells more

@@ -190,6 +190,37 @@ describe('machines of QEMU as flavors and images ask for them', { skip: requires
     );
   });
 
+  test('a TPM goes with a guest that is off to another host, its secrets as they are, and nothing of it stays', async () => {
+    const image = buttonGuest();
+    const there = createQemuDriver({ hostname: 'host-2', stateDir: join(folder, 'there'), clock: systemClock, log: silentLog });
+    await there.start();
+    try {
+      for (const one of [driver, there]) await one.fetchImage(image.ref, async () => Readable.from([image.bytes]), never);
+      const guest = testGuest(image.ref, { memoryMiB: 64, rootGiB: 1, nics: [], imageProperties: { hw_tpm_version: '2.0' } });
+      const secrets = (host: string) => join(folder, host, 'instances', guest.uuid, 'tpm', 'tpm2-00.permall');
+      await driver.createDisks(guest);
+      await driver.spawn(guest);
+      await driver.powerOff(guest.uuid, 0);
+      await driver.destroy(guest.uuid);
+      const kept = await readFile(secrets('state'));
+      const offer = await driver.offerDisks(guest.uuid);
+      await there.fetchDisks(guest, offer, never, () => {});
+      assert.ok((await readFile(secrets('there'))).equals(kept));
+      await there.fetchDisks(guest, offer, never, () => {}); // safe twice
+      await there.spawn(guest);
+      assert.equal((await there.guest(guest.uuid))?.power, 'running');
+      const pid = readFileSync(join(folder, 'there', 'instances', guest.uuid, 'tpm.pid'), 'utf8').trim();
+      assert.ok(existsSync(`/proc/${pid}`));
+      await driver.removeDisks(guest.uuid);
+      assert.equal(existsSync(dirname(secrets('state'))), false);
+      await there.removeDisks(guest.uuid);
+      assert.equal(existsSync(dirname(secrets('there'))), false);
+    } finally {
+      for (const one of await there.guests()) await there.destroy(one.uuid);
+      await there.close();
+    }
+  });
+
   test('CPU time: a group of its own while it runs, with the flavor’s words in it', { skip: requires('cpu-groups') }, async () => {
     const groups = findCpuGroups();
     assert.ok(groups);

@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
 import { rebuildError } from '../../model/errors.ts';
 import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { MoveOffer } from '../driver.ts';
+import type { MoveTls } from './move-tls.ts';
 
 /** Where a driver answers others: a socket of this machine, or a port. */
-export type MoveAddress = { readonly path: string } | { readonly host: string; readonly port: number };
+export type MoveAddress = { readonly path: string } | { readonly host: string; readonly port: number; readonly tls?: boolean };
 /** One question to another driver. It is a line of JSON; so is the answer, and what follows depends on the question. */
 export interface MoveQuestion {
   readonly want: 'disks' | 'disk' | 'base' | 'image' | 'shared' | 'config' | 'incoming' | 'nbd' | 'memory' | 'state';
@@ -67,10 +69,23 @@ export async function readAnswer<T>(socket: Socket, timeoutMs: number): Promise<
 }
 
 /** Asks the driver behind an offer; its socket comes with the answer, for what follows. Throws hypervisorFailed, what the other one threw. */
-export async function askMove<T>(
+export type AskMove = <T>(
   offer: MoveOffer,
   question: Omit<MoveQuestion, 'uuid' | 'token'>,
   timeoutMs: number,
+) => Promise<{ answer: T; socket: Socket }>;
+
+/** `tls`: what this host encrypts its questions to other hosts with; null: they are plain. */
+export const createAskMove =
+  (tls: () => MoveTls | null): AskMove =>
+  (offer, question, timeoutMs) =>
+    askMove(offer, question, timeoutMs, tls());
+
+async function askMove<T>(
+  offer: MoveOffer,
+  question: Omit<MoveQuestion, 'uuid' | 'token'>,
+  timeoutMs: number,
+  tls: MoveTls | null,
 ): Promise<{ answer: T; socket: Socket }> {
   const { path, host, port, uuid, token } = offer;
   if (
@@ -80,11 +95,19 @@ export async function askMove<T>(
   ) {
     throw hypervisorFailed({ why: 'the offer of the other host is not one of a QEMU driver' });
   }
-  const socket = typeof path === 'string' ? connect(path) : connect(Number(port), String(host));
+  // Within one machine nobody listens; between hosts both want the same.
+  if (typeof path !== 'string' && (offer.tls === true) !== (tls !== null)) {
+    const [here, there] = tls ? ['encrypts', 'does not'] : ['does not encrypt', 'does'];
+    throw hypervisorFailed({ why: `this host ${here} moves between hosts and the other one ${there} (live_migration_with_native_tls)` });
+  }
+  const socket =
+    typeof path === 'string' ? connect(path) : tls ? connectSafely(tls, String(host), Number(port)) : connect(Number(port), String(host));
   try {
     const late = AbortSignal.timeout(Math.min(timeoutMs, 10_000));
-    await once(socket, 'connect', { signal: late }).catch((cause: unknown) => {
-      throw hypervisorFailed({ why: 'the other host cannot be reached' }, { cause });
+    const ready = typeof path !== 'string' && tls ? 'secureConnect' : 'connect';
+    await once(socket, ready, { signal: late }).catch((cause: unknown) => {
+      const told = ready === 'connect' || !(cause instanceof Error) || cause.name === 'AbortError' ? '' : `: ${cause.message}`;
+      throw hypervisorFailed({ why: `the other host cannot be reached${told}` }, { cause });
     });
     socket.on('error', () => undefined); // 'close' follows
     writeLine(socket, { ...question, uuid, token } satisfies MoveQuestion);
@@ -94,6 +117,10 @@ export async function askMove<T>(
     throw cause;
   }
 }
+
+/** Shows our certificate and wants one of the same authority, made out to the name or address that is called. */
+const connectSafely = ({ ca, client }: MoveTls, host: string, port: number) =>
+  connectTls({ host, port, ca, ...client, minVersion: 'TLSv1.2', ...(isIP(host) ? {} : { servername: host }) });
 
 /** Two sockets as one line. */
 export function joinSockets(a: Socket, b: Socket): void {

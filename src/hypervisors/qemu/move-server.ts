@@ -2,6 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 import { isUuid } from '../../lib/ids.ts';
 import type { Log } from '../../lib/log.ts';
 import { wireError } from '../../model/errors.ts';
@@ -9,6 +10,7 @@ import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { MoveOffer } from '../driver.ts';
 import { privateFolder, shortSocketFolder } from './guest-paths.ts';
 import { type MoveAddress, type MoveQuestion, readLine, writeLine } from './move-line.ts';
+import type { MoveTls } from './move-tls.ts';
 
 /** Answers one sort of question; it owns the socket from then on. What it throws is told to the asker. */
 export type MoveHandler = (question: MoveQuestion, socket: Socket) => Promise<void>;
@@ -31,6 +33,8 @@ export function createMoveServer(parts: {
   readonly stateDir: string;
   /** A port that other hosts reach; without it: a socket in the state dir, for the drivers of this machine. */
   readonly tcp: MovePorts | undefined;
+  /** What is said there is encrypted, and only who has a certificate of the same authority is heard; null: it is plain. */
+  readonly tls?: () => MoveTls | null;
   readonly log: Log;
   readonly handlers: Readonly<Record<MoveQuestion['want'], MoveHandler>>;
 }): MoveServer {
@@ -56,12 +60,18 @@ export function createMoveServer(parts: {
   };
   const start = async () => {
     const secret = await keptSecret(join(stateDir, 'moves.key'));
-    const server = createServer((socket) => {
-      open.add(socket);
+    const tls = tcp ? (parts.tls?.() ?? null) : null;
+    const hear = (socket: Socket) => {
       socket.on('error', () => undefined); // 'close' follows
-      socket.on('close', () => open.delete(socket));
       void answer(socket, secret);
+    };
+    const rules = { requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2', handshakeTimeout: HANDSHAKE_MS } as const;
+    const server = tls ? createTlsServer({ ca: tls.ca, ...tls.server, ...rules }, hear) : createServer(hear);
+    server.on('connection', (socket: Socket) => {
+      open.add(socket);
+      socket.on('close', () => open.delete(socket));
     });
+    server.on('tlsClientError', (cause: Error) => log.warn({ err: cause }, 'somebody who is no host of ours wanted to move a guest'));
     if (!tcp) {
       if (folder !== stateDir) await privateFolder(folder);
       await rm(path, { force: true });
@@ -75,7 +85,7 @@ export function createMoveServer(parts: {
       try {
         await listening(server, { host, port });
         const bound = server.address();
-        const address: MoveAddress = { host, port: typeof bound === 'object' && bound ? bound.port : port };
+        const address: MoveAddress = { host, port: typeof bound === 'object' && bound ? bound.port : port, ...(tls ? { tls: true } : {}) };
         log.info(address, 'guests and disks of other hosts are taken here');
         return { server, address, secret };
       } catch (cause) {
@@ -112,6 +122,7 @@ export function createMoveServer(parts: {
   };
 }
 
+const HANDSHAKE_MS = 10_000;
 const listening = (server: Server, where: { path: string } | { host: string; port: number }) =>
   new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(where, () => {

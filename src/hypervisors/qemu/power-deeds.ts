@@ -5,6 +5,7 @@ import { createRescueDisks, removeRescueDisks } from './disks.ts';
 import { askGuestAgent } from './guest-agent.ts';
 import { guestPaths } from './guest-paths.ts';
 import { isUp, type LiveGuest, type LiveGuests, runState } from './live-guests.ts';
+import type { AskMove } from './move-line.ts';
 import type { Qmp } from './qmp.ts';
 import { saveMemory } from './suspend.ts';
 
@@ -17,6 +18,8 @@ export interface QemuHands {
   onGuest<T>(uuid: string, work: (hurry: AbortSignal) => Promise<T>): Promise<T>;
   /** Of this host. */
   readonly hostname: string;
+  /** Questions to other hosts. */
+  readonly ask: AskMove;
   /** How long a guest may take to let go of a device, and memory to go to the disk or another host. */
   readonly unplugMs: number;
   readonly moveMs: number;

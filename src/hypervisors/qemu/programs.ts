@@ -32,13 +32,14 @@ export function mustHavePrograms(path?: string): void {
   if (missing) throw hypervisorMissing({ program: missing.programs.join(', '), install: missing.install });
 }
 
-/** Runs a program to its end with an empty input and answers what it printed. A deadline keeps a hung one from holding a guest.
+/** Runs a program to its end with an empty input and answers what it printed. `progress`: of qemu-img with `-p`, how far it is, of 1. A deadline keeps a hung one from holding a guest.
  *  Throws noDiskSpace, hypervisorFailed. */
 export function runProgram(
   program: string,
   args: readonly string[],
-  more: { timeoutMs?: number; signal?: AbortSignal } = {},
+  more: { timeoutMs?: number; signal?: AbortSignal; progress?: (part: number) => void } = {},
 ): Promise<string> {
+  const { progress } = more;
   const timeout = more.timeoutMs ?? 60_000;
   return new Promise((resolve, reject) => {
     const child = execFile(
@@ -59,6 +60,11 @@ export function runProgram(
         reject(make({ why }, { cause, detail: `${program} ${args.join(' ')}\n${stderr}` }));
       },
     );
+    if (progress)
+      child.stdout?.on('data', (text: string) => {
+        const percent = /\((\d+(?:\.\d+)?)\/100%\)(?!.*\/100%)/s.exec(text)?.[1];
+        if (percent !== undefined) progress(Number(percent) / 100);
+      });
     child.stdin?.end();
   });
 }

@@ -22,7 +22,9 @@ import { createImageCache } from './image-cache.ts';
 import { cachedKvmVerdict } from './kvm-probe.ts';
 import { createLiveGuests, isUp, type LiveGuest, type SnapshotOptions } from './live-guests.ts';
 import { arrivedAt, createLiveMove, type LiveMove, type LiveMoveRules, usualRules } from './live-move.ts';
+import { createAskMove } from './move-line.ts';
 import { createMoveServer, type MovePorts } from './move-server.ts';
+import { type MoveTls, readMoveTls } from './move-tls.ts';
 import { createPlugDeeds } from './plug-deeds.ts';
 import { createPowerDeeds, type QemuHands } from './power-deeds.ts';
 import { ended, killProcess, type ProcessIdentity } from './process-identity.ts';
@@ -60,6 +62,8 @@ export interface QemuDriverOptions {
   readonly disksFolder?: string;
   /** Where other hosts fetch disks and send guests to; without it only drivers of this machine can. */
   readonly moves?: MovePorts;
+  /** Certificates and keys with which other hosts are spoken to; without it what goes between hosts is plain.  Spec: [libvirt] live_migration_with_native_tls. */
+  readonly movesTlsFolder?: string;
   readonly liveMoves?: LiveMoveRules;
   /** Reads the host's memory cells below this folder instead of the kernel's; then guests are not bound to them. */
   readonly cellsRoot?: string;
@@ -91,6 +95,8 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     invariant(host, 'the driver was started');
     return host;
   };
+  let tls: MoveTls | null = null;
+  const ask = createAskMove(() => tls);
   const live = createLiveGuests({
     stateDir,
     clock,
@@ -103,7 +109,7 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     consoleLimit: options.consoleLimit ?? 1024 * 1024,
     startMs: options.startMs ?? 20_000,
     moveMs: MOVE_MS,
-    arrived: arrivedAt,
+    arrived: (offer) => arrivedAt(ask, offer),
     machine: {
       firmware: () => findFirmware(),
       cells: () => readHostCells(cpuSets, options.cellsRoot),
@@ -151,11 +157,12 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     must,
     onGuest: (uuid, work) => turns.run(uuid, work),
     hostname,
+    ask,
     unplugMs: options.unplugMs ?? 20_000,
     moveMs: MOVE_MS,
   };
   const handlers = { ...coldHandlers(hands), ...lazyHandlers(() => liveMove) };
-  const moves = createMoveServer({ stateDir, tcp: options.moves, log, handlers });
+  const moves = createMoveServer({ stateDir, tcp: options.moves, tls: () => tls, log, handlers });
   const liveMove = createLiveMove(hands, moves, options.liveMoves ?? usualRules);
 
   return {
@@ -163,6 +170,7 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     capabilities: { consoleLog: true, vnc: true, userNetwork: true, consoles: ['vnc', 'serial'] },
     async start() {
       mustHavePrograms(options.path);
+      if (options.movesTlsFolder) tls = await readMoveTls(options.movesTlsFolder);
       await mkdir(stateDir, { recursive: true, mode: 0o700 });
       if (options.disksFolder) await placeDisks(stateDir, resolve(options.disksFolder));
       await mkdir(instancesFolder(stateDir), { recursive: true, mode: 0o700 });
@@ -180,11 +188,11 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
       readInventory({ hostname, stateDir, cpus: cpuSets, lvm: diskOptions.type === 'lvm' ? diskOptions.lvm : null, ...started() }),
     fetchImage: (image, open, signal) => cache.fetch(image, open, signal),
     tidyCache: (rules) => cache.tidy(rules, imagesInUse),
-    createDisks: (spec) =>
+    createDisks: (spec, progress) =>
       turns.run(spec.uuid, async (signal) => {
         const paths = guestPaths(stateDir, spec.uuid);
         await takeStake(stateDir, paths, hostname);
-        await createDisks(spec, paths, tools, signal);
+        await createDisks(spec, paths, tools, signal, progress);
       }),
     spawn: (spec) => turns.run(spec.uuid, () => live.start(spec)),
     destroy(uuid) {
@@ -231,6 +239,11 @@ export function createQemuDriver(options: QemuDriverOptions): Driver {
     ...createColdMove(hands, moves),
     prepareIncoming: liveMove.prepareIncoming,
     migrateLive: liveMove.migrateLive,
+    claimIncoming(uuid) {
+      liveMove.forget(uuid);
+      turns.interrupt(uuid);
+      return liveMove.claimIncoming(uuid);
+    },
     forceMigration: liveMove.forceMigration,
     async guests() {
       const { live: known, strangers } = live.list();

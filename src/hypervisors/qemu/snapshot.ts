@@ -5,8 +5,9 @@ import { newSecret } from '../../lib/ids.ts';
 import { deedUnsupported, guestNotFound, hypervisorFailed } from '../../model/errors-hypervisor.ts';
 import type { DiskSnapshot } from '../driver.ts';
 import { dropJob, dropNode, JOB, jobReaches } from './block-jobs.ts';
-import { SNAPSHOT_PREFIX } from './disks.ts';
+import { type GuestDisk, SNAPSHOT_PREFIX } from './disks.ts';
 import { guestPaths } from './guest-paths.ts';
+import { describeImage } from './image-cache.ts';
 import { isUp } from './live-guests.ts';
 import { lineTo, type QemuHands } from './power-deeds.ts';
 import { runProgram, withDiskSpace } from './programs.ts';
@@ -34,11 +35,7 @@ export const createSnapshot =
       try {
         await writeFile(file, '', { mode: 0o600, flag: 'wx' }); // the folder may be one that others see
         if (isUp(guest)) await copyRunning(lineTo(guest, 'be copied'), `disk${index}`, { file, format: diskFormat, progress }, both);
-        else
-          await runProgram('qemu-img', ['convert', '-f', root.format, '-O', diskFormat, root.file, file], {
-            signal: both,
-            timeoutMs: CONVERT_MS,
-          });
+        else await copyStopped(root, { file, format: diskFormat, progress }, both);
         both.throwIfAborted();
       } catch (cause) {
         await rm(file, { force: true });
@@ -52,6 +49,14 @@ interface Copy {
   readonly file: string;
   readonly format: 'qcow2' | 'raw';
   readonly progress: (done: number, total: number) => void;
+}
+async function copyStopped(root: Pick<GuestDisk, 'file' | 'format'>, { file, format, progress }: Copy, signal: AbortSignal) {
+  const { 'virtual-size': total } = await describeImage(root.file, root.format);
+  await runProgram('qemu-img', ['convert', '-p', '-f', root.format, '-O', format, root.file, file], {
+    signal,
+    timeoutMs: CONVERT_MS,
+    progress: (part) => progress(Math.round(part * total), total),
+  });
 }
 async function copyRunning(qmp: Qmp, drive: string, { file, format, progress }: Copy, signal: AbortSignal) {
   const node = `${JOB}copy`;

@@ -1,4 +1,5 @@
-import { access, mkdir, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hypervisorFailed } from '../../model/errors-hypervisor.ts';
@@ -12,6 +13,8 @@ export interface Tpm {
   readonly model: 'tpm-tis' | 'tpm-crb';
 }
 const START_MS = 10_000;
+const END_MS = 3000;
+const STATE_FILE = /^tpm\/tpm[\w-]{1,40}\.permall$/;
 
 /** Null: nobody asks for one. Throws imageUnusable. */
 export function tpmOf(spec: Wishing): Tpm | null {
@@ -36,6 +39,13 @@ export const tpmTraits = (): string[] =>
 const socketOf = (paths: Pick<GuestPaths, 'socketFolder'>) => join(paths.socketFolder, 'tpm.sock');
 const pidOf = (paths: Pick<GuestPaths, 'own'>) => join(paths.own, 'tpm.pid');
 const stateOf = (paths: Pick<GuestPaths, 'own'>) => join(paths.own, 'tpm');
+
+/** What a TPM keeps for good, by its name in the guest's own folder: `tpm/tpm2-00.permall`. Nothing: the guest has none, or it never ran. */
+export async function tpmFiles(paths: Pick<GuestPaths, 'own'>): Promise<string[]> {
+  const names = await readdir(stateOf(paths)).catch(() => []);
+  return names.map((name) => `tpm/${name}`).filter(isTpmFile);
+}
+export const isTpmFile = (name: string): boolean => STATE_FILE.test(name);
 
 /** The words of QEMU. Pure. */
 export function tpmArgs(tpm: Tpm | null, paths: Pick<GuestPaths, 'socketFolder'>): string[] {
@@ -74,8 +84,12 @@ export async function stopTpm(paths: Pick<GuestPaths, 'own' | 'socketFolder'>): 
   const text = await readFile(pidOf(paths), 'utf8').catch(() => '');
   const pid = Number(text.trim());
   const words = pid > 1 ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : '';
-  try {
-    if (words.includes(socketOf(paths))) process.kill(pid, 'SIGTERM'); // nobody else's under a number that was used again
-  } catch {} // it ended in between, with its machine
+  // Nobody else's under a number that was used again.
+  if (words.includes(socketOf(paths))) {
+    try {
+      process.kill(pid, 'SIGTERM');
+    } catch {} // it ended in between, with its machine
+    for (const until = Date.now() + END_MS; Date.now() < until && existsSync(`/proc/${pid}`); ) await pause(5); // it may write still
+  }
   await rm(pidOf(paths), { force: true });
 }

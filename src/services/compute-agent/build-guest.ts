@@ -1,9 +1,10 @@
 import type { BuildCommand } from '../../bus/contracts/compute-agent.ts';
 import type { AgentReport } from '../../bus/contracts/conductor.ts';
-import type { GuestNic, GuestSpec, ImageRef } from '../../hypervisors/driver.ts';
+import type { GuestNic, GuestSpec, ImageRef, MoveProgress } from '../../hypervisors/driver.ts';
 import { imageUnusable } from '../../model/errors-hypervisor.ts';
 import { amountsOf } from '../../model/resources.ts';
 import type { NetworkInfo } from '../../model/server.ts';
+import { byteProgress, fetchTold } from './byte-progress.ts';
 import type { AgentParts } from './parts.ts';
 
 type Phase = AgentReport['phases'][number];
@@ -14,6 +15,8 @@ interface Build {
   readonly signal: AbortSignal;
   /** Tells of something that happens once the guest runs. */
   readonly noted: (event: string) => void;
+  /** Tells how far a long part is. */
+  readonly moved: (bytes: MoveProgress) => void;
   /** Of a guest that had been built: its ports as they are; null: it gets what it asks for. */
   readonly ports: readonly NetworkInfo[] | null;
   networks: readonly NetworkInfo[];
@@ -62,7 +65,6 @@ const steps: readonly BuildStep[] = [
     taskState: 'block_device_mapping',
     async do(build) {
       const { guest, parts, signal } = build;
-      const { driver, image } = parts;
       if (!guest.image) return null;
       const fetches: ImageRef[] = [guest.image];
       const kernel = await bootImage(parts, guest.imageProperties.kernel_id);
@@ -72,7 +74,7 @@ const steps: readonly BuildStep[] = [
       build.guest = { ...build.guest, kernel, ramdisk };
       let cached = true;
       for (const ref of fetches) {
-        const fetched = await driver.fetchImage(ref, () => image.download(ref.id), signal);
+        const fetched = await fetchTold(parts, ref, signal, build.moved);
         cached &&= fetched.cached;
       }
       return cached ? 'cached' : 'fetched';
@@ -86,7 +88,7 @@ const steps: readonly BuildStep[] = [
       const { command, parts, networks } = build;
       if (command.configDrive && parts.configDrive)
         build.guest = { ...build.guest, configDrive: await parts.configDrive(command, networks) };
-      await parts.driver.createDisks(build.guest);
+      await parts.driver.createDisks(build.guest, byteProgress(parts.clock, build.moved));
       return null;
     },
     undo: ({ parts, guest }) => parts.driver.removeDisks(guest.uuid),
@@ -136,9 +138,10 @@ export async function buildGuest(
   phases: Phase[],
   told: (taskState: string) => void,
   noted: (event: string) => void,
+  moved: (bytes: MoveProgress) => void,
   ports: readonly NetworkInfo[] | null = null,
 ): Promise<Built> {
-  const build: Build = { parts, command, signal, noted, ports, networks: [], guest: plainGuest(command) };
+  const build: Build = { parts, command, signal, noted, moved, ports, networks: [], guest: plainGuest(command) };
   for (const step of steps) {
     signal.throwIfAborted();
     const startedAt = parts.clock.now();
@@ -164,6 +167,7 @@ export async function undoGuest(parts: AgentParts, command: BuildCommand): Promi
     command,
     signal: AbortSignal.abort(),
     noted: () => {},
+    moved: () => {},
     ports: null,
     networks: [],
     guest: plainGuest(command),

@@ -1,6 +1,7 @@
-import type { Readable } from 'node:stream';
-import type { MoveProgress } from '../../hypervisors/driver.ts';
+import { Readable } from 'node:stream';
+import type { ImageFetch, ImageRef, MoveProgress } from '../../hypervisors/driver.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { AgentParts } from './parts.ts';
 
 const EVERY_US = 1_000_000;
 
@@ -25,4 +26,21 @@ export async function* countBytes(source: Readable, told: (bytes: number) => voi
     told(bytes);
     yield chunk;
   }
+}
+
+/** Brings an image into the host's cache and tells how far that is. Throws as `fetchImage` and the image service do. */
+export function fetchTold(
+  { driver, image, clock }: Pick<AgentParts, 'driver' | 'image' | 'clock'>,
+  ref: ImageRef,
+  signal: AbortSignal,
+  tell: (bytes: MoveProgress) => void,
+): Promise<ImageFetch> {
+  const open = async () => {
+    const told = byteProgress(clock, tell);
+    return Readable.from(
+      countBytes(await image.download(ref.id), (bytes) => told(bytes, ref.sizeBytes)),
+      { objectMode: false },
+    );
+  };
+  return driver.fetchImage(ref, open, signal);
 }

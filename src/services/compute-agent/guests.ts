@@ -3,7 +3,7 @@ import type { AgentReport, Verdict } from '../../bus/contracts/conductor.ts';
 import type { GuestEvent, MoveProgress } from '../../hypervisors/driver.ts';
 import type { Micros } from '../../lib/clock.ts';
 import { createSlots } from '../../lib/slots.ts';
-import { wireError } from '../../model/errors.ts';
+import { CloudError, wireError } from '../../model/errors.ts';
 import { claimRefused, commandTooLate, deedGivenUp } from '../../model/errors-conductor.ts';
 import { buildGuest, commandAmounts, plainNetwork, relayGuest, undoGuest } from './build-guest.ts';
 import { doDeed } from './do-deed.ts';
@@ -39,6 +39,8 @@ const CANCELLED = new Error('the server is deleted');
 const AGAIN_MS = 1000;
 /** How far a move that a delete overtook may have raised a guest's epoch above its server's. */
 const MOVE_EPOCHS = 2;
+/** What became of a guest, whatever was asked meanwhile. */
+const LOST: readonly string[] = ['guest.lost_here', 'guest.lost_there'];
 const GIVEN_UP = new Error('somebody asked it to be given up');
 
 export function createGuests(
@@ -48,7 +50,7 @@ export function createGuests(
   outbox: Outbox,
   told: (command: Pick<BuildCommand, 'jobUuid' | 'uuid' | 'epoch'>, taskState: string) => void,
   noted: (command: BuildCommand, event: string) => void,
-  moved: (command: DeedCommand, bytes: MoveProgress) => void,
+  moved: (command: Pick<DeedCommand, 'uuid'>, bytes: MoveProgress) => void,
 ): Guests {
   const { driver, clock, log, options, network } = parts;
   const turns = new Map<string, Promise<void>>();
@@ -123,6 +125,7 @@ export function createGuests(
         phases,
         (state) => told(command, state),
         (event) => noted(command, event),
+        (bytes) => moved(command, bytes),
       );
       const built = report('built', command, startedAt, { networkInfo: made.networks.map(plainNetwork), phases });
       journal.put({ uuid, epoch, jobUuid, state: 'built', guest: made.guest, amounts, report: built });
@@ -248,8 +251,9 @@ export function createGuests(
           }
         } catch (cause) {
           // Cancelled by a delete, which does the rest; or stopping: the command is sent again to the next start.
-          const givenUp = control.signal.reason === GIVEN_UP;
-          if (control.signal.aborted && !givenUp) return;
+          const fate = cause instanceof CloudError && LOST.includes(cause.code);
+          const givenUp = control.signal.reason === GIVEN_UP && !fate;
+          if (control.signal.aborted && !givenUp && !fate) return;
           log.warn({ err: cause, server: uuid, deed: command.deed }, 'a deed failed');
           done = report('deed', command, startedAt, { step, error: wireError(givenUp ? deedGivenUp({}, { cause }) : cause) });
         } finally {

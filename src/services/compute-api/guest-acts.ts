@@ -7,6 +7,7 @@ import { askerOf, serverOf } from './server-find.ts';
 import { newPassword } from './server-names.ts';
 import type { ServerParts } from './server-parts.ts';
 import { mustAllow } from './server-tasks.ts';
+import { mustLackTpm } from './server-tpm.ts';
 import { isVolumeBacked } from './volume-backed.ts';
 
 // Actions that are one deed to the guest. Each answers 202 at once.  Spec: compute api-ref, "Servers - run an action".
@@ -32,6 +33,7 @@ export async function rescueServer(
   const wish = call.body.rescue ?? {};
   const server = await serverOf(parts.db.read, call);
   mustAllow('rescue', 'rescue', server, call);
+  mustLackTpm('rescue', server);
   const image = await rescueImage(parts, call, server, wish.rescue_image_ref);
   const password = wish.adminPass ?? newPassword();
   const { kernel_id: kernelId = null, ramdisk_id: ramdiskId = null } = image.properties;

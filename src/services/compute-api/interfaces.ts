@@ -19,7 +19,7 @@ import { jobDeadlineSeconds } from '../../model/jobs.ts';
 import type { RequestedNetwork, Server } from '../../model/server.ts';
 import { refreshNetwork } from './network-refresh.ts';
 import { asked, type NetworkingParts, one, type PortJson, portsOfServer, saying } from './networking.ts';
-import { serverOf } from './server-find.ts';
+import { networkReach, serverOf } from './server-find.ts';
 import { beginTask, mustAllow } from './server-tasks.ts';
 import type { InterfaceCreate } from './shapes/networking.ts';
 
@@ -66,9 +66,8 @@ const asAttach = (cause: CloudError, wish: RequestedNetwork): CloudError => {
 
 async function settle(parts: NetworkingParts, call: Call, server: Server, wish: RequestedNetwork): Promise<RequestedNetwork> {
   const asker = { token: call.token, projectId: server.projectId, userId: call.caller.userId, requestId: call.requestId };
-  const externalAllowed = call.allows('network:attach_external_network');
   try {
-    const settled = await parts.networks.validate([wish], { asker, servers: 1, securityGroups: [], externalAllowed });
+    const settled = await parts.networks.validate([wish], { asker, servers: 1, securityGroups: [], reach: networkReach(call) });
     return (typeof settled === 'string' ? undefined : settled[0]) ?? wish;
   } catch (cause) {
     throw cause instanceof CloudError ? asAttach(cause, wish) : cause;

@@ -12,7 +12,7 @@ import { publisherOf } from './parts.ts';
 import { intend, isMute } from './request-intent.ts';
 import { descriptionIsOwn } from './server-behaviours.ts';
 import { wishedDisks } from './server-disks.ts';
-import { jobContext } from './server-find.ts';
+import { jobContext, networkReach } from './server-find.ts';
 import { hostNameOf, nameOf, newPassword, newReservationId } from './server-names.ts';
 import { type Asker, defaultLimits, type ServerParts } from './server-parts.ts';
 import {
@@ -87,7 +87,7 @@ async function resolve(
     asker,
     servers: max,
     securityGroups: asked === 'none' ? [] : securityGroups,
-    externalAllowed: call.allows('network:attach_external_network'),
+    reach: networkReach(call),
   });
   const now = parts.clock.now();
   const reservationId = newReservationId();

@@ -10,6 +10,11 @@ import { linkRoots } from './views/server-links.ts';
 import type { ServerDress } from './views/server-view.ts';
 
 /** Nova's "context is admin": sees every project and may touch locked servers. */
+/** Which networks a caller may plug servers into beside those of their project. */
+export const networkReach = (call: Pick<Call, 'allows'>) => ({
+  external: call.allows('network:attach_external_network'),
+  everyProject: isAdmin(call),
+});
 export const isAdmin = (call: Pick<Call, 'allows'>) => call.allows('context_is_admin');
 export const ownerOf = (server: Pick<Server, 'projectId' | 'userId'>) => ({ project_id: server.projectId, user_id: server.userId });
 

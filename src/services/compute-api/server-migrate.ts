@@ -11,6 +11,7 @@ import { newPassword } from './server-names.ts';
 import type { ServerParts } from './server-parts.ts';
 import { mustBeOtherHost } from './server-resize.ts';
 import { beginTask, mustAllow } from './server-tasks.ts';
+import { mustLackTpm } from './server-tpm.ts';
 import { isTrue } from './shapes/server-common.ts';
 import type { Evacuate, LiveMigrate } from './shapes/server-moves.ts';
 
@@ -21,6 +22,7 @@ export async function liveMigrateServer(parts: ServerParts, call: Call<LiveMigra
   const seen = await serverOf(parts.db.read, call);
   if (host !== null) call.allow(ownerOf(seen), 'os_compute_api:os-migrate-server:migrate_live:host');
   mustAllow('liveMigrate', 'os-migrateLive', seen, call);
+  mustLackTpm('live-migration', seen);
   if (host !== null) await mustBeOtherHost(parts, seen, host);
   if (host === null && isTrue(force)) throw invalidInput({ why: "Can't force to a non-provided destination" });
   const migrationUuid = newMigrationUuid();
@@ -58,6 +60,7 @@ export async function evacuateServer(parts: ServerParts, call: Call<Evacuate>): 
   if (host === undefined && isTrue(force)) throw invalidInput({ why: "Can't force to a non-provided destination" });
   if (host !== undefined) await mustBeOtherHost(parts, seen, host, computeHostNotFound); // a 404, though it is the body that names it
   mustAllow('evacuate', 'evacuate', seen, call);
+  mustLackTpm('evacuate', seen);
   await mustBeDown(parts, seen);
   const adminPass = asked ?? (answersPassword && !isTrue(onSharedStorage) ? newPassword() : null);
   const migrationUuid = newMigrationUuid();

@@ -55,8 +55,8 @@ export interface NetworkCheck {
   readonly servers: number;
   /** Security groups by name or id. */
   readonly securityGroups: readonly string[];
-  /** Whether the asker may use external networks. */
-  readonly externalAllowed: boolean;
+  /** What the asker may use beside networks of the project and shared ones: external networks, and those of every project. */
+  readonly reach: { readonly external: boolean; readonly everyProject: boolean };
 }
 
 /** What the server routes work with. */

@@ -17,6 +17,7 @@ import { askerOf, dressOf, ownerOf, serverOf } from './server-find.ts';
 import { newPassword } from './server-names.ts';
 import { defaultLimits, type ServerImage, type ServerParts } from './server-parts.ts';
 import { beginTask, mustAllow } from './server-tasks.ts';
+import { mustLackTpm } from './server-tpm.ts';
 import { checkMetadata, mustFitFlavor, wishedFiles, wishedKey } from './server-wish.ts';
 import type { Rebuild } from './shapes/server-acts.ts';
 import { isTrue } from './shapes/server-common.ts';
@@ -33,6 +34,7 @@ export async function rebuildServer(parts: ServerParts, call: Call<Rebuild>): Pr
   const db = parts.db.read;
   const seen = await serverOf(db, call);
   mustAllow('rebuild', 'rebuild', seen, call);
+  mustLackTpm('rebuild', seen);
   if (wish.trusted_image_certificates !== undefined) call.allow(ownerOf(seen), 'os_compute_api:servers:rebuild:trusted_certs');
   const limits = await quotaLimits(db, call.caller.projectId ?? '', defaultLimits(parts));
   if (wish.metadata) checkMetadata(wish.metadata, limits);

@@ -5,6 +5,7 @@ import { hostFacts, ownerOf, serverOf } from './server-find.ts';
 import { newImage, register, unregister } from './server-images.ts';
 import type { ServerParts } from './server-parts.ts';
 import { beginTask, mustAllow } from './server-tasks.ts';
+import { mustLackTpm } from './server-tpm.ts';
 import { mustBeZone } from './server-wish.ts';
 import type { Unshelve } from './shapes/server-moves.ts';
 import { isVolumeBacked } from './volume-backed.ts';
@@ -13,6 +14,7 @@ import { isVolumeBacked } from './volume-backed.ts';
 export async function shelveServer(parts: ServerParts, call: Call): Promise<Reply> {
   const seen = await serverOf(parts.db.read, call);
   mustAllow('shelve', 'shelve', seen, call);
+  mustLackTpm('shelve', seen);
   const own = newImage(call, seen, { name: `${seen.name}-shelved`, type: 'snapshot', properties: {} });
   const registered = isVolumeBacked(seen) ? null : await register(parts, call, seen, own);
   const imageId = registered?.imageId ?? null;

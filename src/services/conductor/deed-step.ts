@@ -34,6 +34,8 @@ export interface DeedAsk<D extends DeedName> {
   readonly unmarked?: true;
   /** Ask also a host that seems down: it may be the deed's last chance. */
   readonly evenIfDown?: true;
+  /** First pause before it is told again; default: as for all commands. */
+  readonly resendMs?: number;
 }
 /** What an agent answered. */
 export interface DeedSaid<D extends DeedName> {
@@ -89,7 +91,7 @@ export async function askDeed<K extends JobKind, D extends DeedName>(run: Run<K>
       to: 'waiting',
       ...(ask.unmarked ? {} : { marks: { [ask.step]: 'started' as const } }),
       notes: { [askedKey(ask.step)]: { host, epoch, tells } satisfies AskedNote },
-      inMs: options.resendMs * Math.min(6, tells),
+      inMs: (ask.resendMs ?? options.resendMs) * Math.min(6, tells),
     };
   });
   run.point(ask.step, 'middle');

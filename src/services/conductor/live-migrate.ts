@@ -1,11 +1,15 @@
 import { computeAgentContract } from '../../bus/contracts/compute-agent.ts';
 import type { Query } from '../../db/engine.ts';
 import { finishAction, insertEvents } from '../../db/tables/compute/actions.ts';
+import { findHost, isUp } from '../../db/tables/compute/hosts.ts';
 import { findMigration, setMigration } from '../../db/tables/compute/migrations.ts';
 import { leaveOldPlace, switchHost } from '../../db/tables/compute/moving.ts';
 import { faultText, setServer } from '../../db/tables/compute/placing.ts';
 import type { Micros } from '../../lib/clock.ts';
-import { migrationAborted } from '../../model/errors-moves.ts';
+import { type CloudError, rebuildError } from '../../model/errors.ts';
+import { guestLostThere } from '../../model/errors-hypervisor.ts';
+import { migrationAborted, targetSilent } from '../../model/errors-moves.ts';
+import { powerStates } from '../../model/server.ts';
 import { claimedCells } from './claimed-cells.ts';
 import { type AskedNote, askDeed, askedKey, type SaidNote, saidKey } from './deed-step.ts';
 import {
@@ -27,6 +31,11 @@ import type { JobSpec, Run, Step } from './run-job.ts';
 
 type LiveRun = Run<'live-migrate'>;
 const SEND = 'send';
+const LOST_THERE = 'guest.lost_there';
+const LOST_HERE = 'guest.lost_here';
+/** How often a target is told that nothing comes, and the first pause between, of what it is usually. */
+const DROP_TELLS = 3;
+const DROP_PAUSE = 0.3;
 /** Instance actions that are wishes about a migration on its way, by the word in its row. */
 const wishes = {
   abort: { action: 'live_migration_cancel', event: 'compute_live_migration_abort', how: 'abort' },
@@ -39,32 +48,45 @@ export const liveMigrate: JobSpec<'live-migrate'> = {
   get steps() {
     return [reserve, volumes, prepare, send, ports, settle, keepVolumes()];
   },
-  finish: (run) => run.commit((tx) => end(run, tx, { status: 'completed', server: {}, error: null })),
+  finish: (run) =>
+    run.commit((tx) => {
+      const lost = lossOf(run);
+      if (!lost) return end(run, tx, { status: 'completed', server: {}, error: null });
+      const fault = faultText(faultOf(lost, run.parts.clock.now()));
+      const server = { vm_state: 'error', power_state: powerStates.crashed, fault };
+      return end(run, tx, { status: 'error', server, error: lost.message });
+    }),
   async fail(run, cause) {
     const { job, parts, server } = run;
     const at = parts.clock.now();
-    const fault = { fault: faultText(faultOf(cause, at)) };
+    const { moved, lost, dest, ports: bound } = notesOf(run);
+    const claimed = run.progress.steps[SEND] === 'undone'; // it was found there when the host it was on could not be heard any more
+    const late = cause.code === 'job.deadline_passed' || claimed;
+    if (moved && dest && !bound)
+      await parts.network.bind(server.uuid, dest.host).then(
+        (found) => run.commit(async () => ({ notes: { ports: found } })),
+        (err) => parts.log.error({ err, server: server.uuid }, 'ports of a server that has moved could not be bound to its host'),
+      );
+    const told = lossOf(run) ?? cause;
+    const fault = { fault: faultText(faultOf(told, at)) };
     await run.commit(async (tx) => {
-      if (notesOf(run).moved) {
+      if (moved) {
         // It is there; only what came after failed.
-        const late = cause.code === 'job.deadline_passed';
+        const well = late && !lost;
+        const power = lost ? { power_state: powerStates.crashed } : {};
         await end(run, tx, {
-          status: late ? 'completed' : 'error',
-          server: late ? {} : { vm_state: 'error', ...fault },
-          error: late ? null : cause.message,
+          status: well ? 'completed' : 'error',
+          server: well ? {} : { vm_state: 'error', ...power, ...fault },
+          error: well ? null : told.message,
         });
         return { to: 'failed' };
       }
       const aborted = cause.code === 'migration.aborted';
       await setMigration(tx, job.input.migrationUuid, { status: aborted ? 'cancelled' : 'error' }, at);
-      const set = {
-        ...stateUnlessOvertaken(cause, job.input.vmStateBefore),
-        task_state: null,
-        task_deadline: null,
-        ...(aborted ? {} : fault),
-      };
+      const gone = cause.code === LOST_HERE ? { vm_state: 'error', power_state: powerStates.crashed } : {};
+      const state = { ...stateUnlessOvertaken(cause, job.input.vmStateBefore), ...gone };
+      const set = { ...state, task_state: null, task_deadline: null, ...(aborted ? {} : fault) };
       await setServer(tx, server, set, { what: 'action-failed', at, body: { fault: cause.message } });
-      const { dest } = notesOf(run);
       if (dest) await noteEvents(tx, job, dest.host, at, { compute_rollback_live_migration_at_destination: 'done' });
       await closeAction(tx, job, { at, error: cause.message });
       await closeWishes(tx, server.uuid, at);
@@ -74,7 +96,11 @@ export const liveMigrate: JobSpec<'live-migrate'> = {
 };
 
 /** It stands on its new host. */
-async function end(run: LiveRun, tx: Query, how: { status: string; server: { vm_state?: string; fault?: string }; error: string | null }) {
+async function end(
+  run: LiveRun,
+  tx: Query,
+  how: { status: string; server: { vm_state?: string; power_state?: number; fault?: string }; error: string | null },
+) {
   const { job, parts, server } = run;
   const at = parts.clock.now();
   const { dest, epoch, ports: bound } = notesOf(run);
@@ -132,7 +158,9 @@ const prepare: Step<'live-migrate'> = {
   async undo(run) {
     const { dest, epoch, moved } = notesOf(run);
     if (moved || !dest || epoch === undefined || run.progress.notes[askedKey('prepare')] === undefined) return undefined;
-    const dropped = await askIfPossible(run, { step: 'drop', deed: 'dropGuest', args: {}, host: dest.host, epoch: epoch + 1 });
+    // The server runs on and waits for this alone. A host that is silent has what it was told when it listens again, and otherwise finds out by itself.
+    const drop = { step: 'drop', deed: 'dropGuest', args: {}, host: dest.host, epoch: epoch + 1 } as const;
+    const dropped = await askIfPossible(run, { ...drop, resendMs: run.parts.options.resendMs * DROP_PAUSE }, DROP_TELLS);
     return dropped === 'waiting' ? dropped : undefined;
   },
 };
@@ -141,19 +169,26 @@ const send: Step<'live-migrate'> = {
   name: SEND,
   async do(run) {
     const { job } = run;
-    const prepared = run.progress.notes[saidKey('prepare')] as SaidNote | undefined; // written by server-reports.ts
     const asked = run.progress.notes[askedKey(SEND)] as AskedNote | undefined; // written by askDeed
     const said = run.progress.notes[saidKey(SEND)] as SaidNote | undefined;
     const wish = await wishOf(run);
-    if (said?.error?.code === 'agent.deed_given_up') throw migrationAborted({});
-    if (wish !== null && !said) {
+    const { dest, silent = false } = notesOf(run);
+    if (said?.error?.code === 'agent.deed_given_up') throw silent ? targetSilent({ host: dest?.host ?? '' }) : migrationAborted({});
+    if (said?.error?.code === LOST_THERE) {
+      await run.commit(async () => ({ marks: { [SEND]: 'finished' }, notes: { moved: true, lost: true } }));
+      return 'finished';
+    }
+    if (asked && !said && wish !== 'abort' && (silent || (await isDown(run, dest?.host ?? null)))) {
+      if (!silent) await run.commit(async () => ({ notes: { silent: true } }));
+      await tellWish(run, asked.host, 'abort');
+    } else if (wish !== null && !said) {
       if (asked) await urge(run, asked.host, wish);
       else if (wish === 'abort') throw migrationAborted({});
     }
     const outcome = await askDeed(run, {
       step: SEND,
       deed: 'migrateLive',
-      args: { offer: (prepared?.result.offer as Record<string, unknown> | undefined) ?? {} }, // the agent checked it
+      args: { offer: offerOf(run) },
       event: 'compute_live_migration',
       also: async (tx, at) => void (await setMigration(tx, job.input.migrationUuid, { status: 'running' }, at)),
     });
@@ -167,9 +202,19 @@ const send: Step<'live-migrate'> = {
     if (!asked || notesOf(run).moved) return undefined;
     const said = run.progress.notes[saidKey(SEND)] as SaidNote | undefined;
     if (!said) await urge(run, asked.host, 'abort');
-    const outcome = await askIfPossible(run, { step: SEND, deed: 'migrateLive', args: { offer: {} } });
+    const outcome = await askIfPossible(run, { step: SEND, deed: 'migrateLive', args: { offer: offerOf(run) } });
     if (outcome === 'waiting') return outcome;
-    await run.commit(async () => ({ marks: { [SEND]: 'undone' }, notes: { moved: outcome !== null } }));
+    const { dest, epoch } = notesOf(run);
+    const heard = (run.progress.notes[saidKey(SEND)] as SaidNote | undefined)?.error;
+    let [moved, lost] = [outcome !== null || heard?.code === LOST_THERE, heard?.code === LOST_THERE];
+    if (!moved && !heard && dest && epoch !== undefined) {
+      // Nobody can be asked where it was: then it is the other host's if that has it.
+      const claimed = await askIfPossible(run, { step: 'claim', deed: 'claimIncoming', args: {}, host: dest.host, epoch: epoch + 1 });
+      if (claimed === 'waiting') return claimed;
+      moved = claimed !== null && claimed.result.here !== 'none';
+      lost = claimed?.result.here === 'lost';
+    }
+    await run.commit(async () => ({ marks: { [SEND]: 'undone' }, notes: { moved, lost } }));
     return undefined;
   },
 };
@@ -186,8 +231,9 @@ const ports: Step<'live-migrate'> = {
 const settle: Step<'live-migrate'> = {
   name: 'settle',
   async do(run) {
-    const { dest, epoch } = notesOf(run);
+    const { dest, epoch, lost } = notesOf(run);
     if (!dest || epoch === undefined) throw new Error('a migration without a place');
+    if (lost) return 'finished';
     const said = await askDeed(run, {
       step: 'settle',
       deed: 'finishIncoming',
@@ -200,12 +246,27 @@ const settle: Step<'live-migrate'> = {
   },
 };
 
+/** What the other host answered when it was ready. */
+const offerOf = (run: LiveRun) => {
+  const prepared = run.progress.notes[saidKey('prepare')] as SaidNote | undefined; // written by server-reports.ts
+  return (prepared?.result.offer as Record<string, unknown> | undefined) ?? {}; // the agent checked it
+};
+/** Why it is there and does not run; null: it does, as far as known. */
+function lossOf(run: LiveRun): CloudError | null {
+  if (!notesOf(run).lost) return null;
+  const said = run.progress.notes[saidKey(SEND)] as SaidNote | undefined; // written by server-reports.ts
+  return said?.error ? rebuildError(said.error) : guestLostThere({ why: 'the host it was on went down' });
+}
+const isDown = async ({ parts }: LiveRun, host: string | null) => {
+  const known = host === null ? undefined : await findHost(parts.db.read, { host });
+  return !known || !isUp(known, parts.clock.now(), parts.options.serviceDownTime);
+};
 const wishOf = async (run: LiveRun) => (await findMigration(run.parts.db.read, { uuid: run.job.input.migrationUuid }))?.wish ?? null;
 
 /** Passes a wish on to the host that sends, each time it is looked at: the message may get lost. */
 async function urge(run: LiveRun, host: string, wish: keyof typeof wishes): Promise<void> {
-  const { job, parts, server } = run;
-  const { how, action, event } = wishes[wish];
+  const { parts, server } = run;
+  const { action, event } = wishes[wish];
   if (notesOf(run).urged !== wish)
     await run.commit(async (tx) => {
       const at = parts.clock.now();
@@ -216,6 +277,10 @@ async function urge(run: LiveRun, host: string, wish: keyof typeof wishes): Prom
       }
       return { notes: { urged: wish } };
     });
+  await tellWish(run, host, wish);
+}
+async function tellWish({ job, parts, server }: LiveRun, host: string, wish: keyof typeof wishes): Promise<void> {
+  const { how } = wishes[wish];
   await parts.bus
     .tell(computeAgentContract, 'urgeDeed', { jobUuid: job.uuid, uuid: server.uuid, step: SEND, how }, { host })
     .catch((cause) => parts.log.warn({ err: cause, server: server.uuid }, 'a wish about a migration could not be sent yet'));

@@ -30,6 +30,8 @@ export interface MoveNotes {
   readonly moved?: boolean;
   /** The guest could not be brought back. */
   readonly lost?: boolean;
+  /** The host it goes to went down while it was sent. */
+  readonly silent?: boolean;
   readonly urged?: string;
 }
 export const notesOf = (run: Run) => run.progress.notes as MoveNotes; // written by the jobs of moves only
@@ -137,10 +139,11 @@ const UNDO_US = 600_000_000;
 export async function askIfPossible<K extends JobKind, D extends DeedName>(
   run: Run<K>,
   ask: DeedAsk<D>,
+  mostTells = MOST_TELLS,
 ): Promise<DeedSaid<D> | 'waiting' | null> {
   const { parts, progress, server } = run;
   const asked = progress.notes[askedKey(ask.step)] as AskedNote | undefined; // written by askDeed
-  if (progress.notes[saidKey(ask.step)] === undefined && (asked?.tells ?? 0) >= MOST_TELLS) return null;
+  if (progress.notes[saidKey(ask.step)] === undefined && (asked?.tells ?? 0) >= mostTells) return null;
   try {
     return await askDeed(run, { ...ask, unmarked: true, deadline: parts.clock.now() + UNDO_US });
   } catch (cause) {

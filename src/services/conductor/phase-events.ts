@@ -1,6 +1,8 @@
 import type { AgentReport } from '../../bus/contracts/conductor.ts';
 import type { Query } from '../../db/engine.ts';
 import type { ActionEvent } from '../../db/tables/compute/actions.ts';
+import { setServer } from '../../db/tables/compute/placing.ts';
+import type { Micros } from '../../lib/clock.ts';
 
 /** What an agent's work was made of, as events of the action: how long each part took stands in its details, which those see whom the policy lets. */
 export const phaseEvents = (phases: AgentReport['phases'], host: string | null): ActionEvent[] =>
@@ -40,4 +42,26 @@ export async function noteProgress(
     .where('host', '=', host)
     .where('finished_at', 'is', null)
     .execute();
+}
+
+/** Steps of the percentage a server shows. */
+const STEP = 5;
+/** The same in the server itself, while a task runs.  Spec: `progress` of a server. Nova's tells of live migrations: how much of the memory is over there. */
+export async function showProgress(
+  tx: Query,
+  serverUuid: string,
+  { done, total }: { readonly done: number; readonly total: number },
+  at: Micros,
+): Promise<void> {
+  if (total <= 0) return;
+  const progress = Math.min(100, Math.floor(((done / total) * 100) / STEP) * STEP);
+  const row = await tx
+    .selectFrom('servers')
+    .select(['project_id', 'task_state', 'progress'])
+    .where('uuid', '=', serverUuid)
+    .where('deleted', '=', 0)
+    .executeTakeFirst();
+  if (!row || row.task_state === null || row.progress === progress) return;
+  const server = { uuid: serverUuid, projectId: row.project_id };
+  await setServer(tx, server, { progress }, { what: 'progress', at, inTask: row.task_state }); // the task may have ended meanwhile
 }

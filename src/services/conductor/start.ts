@@ -25,7 +25,7 @@ import { startNotifier } from './notifications/notifier.ts';
 import { auditUsage } from './notifications/usage-audit.ts';
 import { closeAction } from './outcome.ts';
 import type { ConductorParts } from './parts.ts';
-import { noteProgress } from './phase-events.ts';
+import { noteProgress, showProgress } from './phase-events.ts';
 import { reap } from './reaper.ts';
 import { rebuildServer } from './rebuild-server.ts';
 import { revertResize } from './revert-resize.ts';
@@ -205,9 +205,15 @@ export async function startConductor(given: ConductorParts): Promise<Conductor> 
       await db.transaction(async (tx) => {
         await mustOwnHost(tx, tell);
         const [move] = await openMigrations(tx, tell.uuid, 'live-migration');
-        if (move?.sourceHost === tell.host) await setMigration(tx, move.uuid, { progress: JSON.stringify(tell.bytes) }, clock.now());
-        else await noteProgress(tx, tell.uuid, tell.host, tell.bytes);
+        const { memoryTotal, memoryProcessed, memoryRemaining, diskTotal, diskProcessed } = tell.bytes;
+        let way = { done: diskProcessed, total: diskTotal };
+        if (move?.sourceHost === tell.host) {
+          await setMigration(tx, move.uuid, { progress: JSON.stringify(tell.bytes) }, clock.now());
+          if (memoryProcessed > 0) way = { done: memoryTotal - memoryRemaining, total: memoryTotal };
+        } else await noteProgress(tx, tell.uuid, tell.host, tell.bytes);
+        await showProgress(tx, tell.uuid, way, clock.now());
       });
+      sequencer.wake();
     },
     noteEvent: (tell) => noteEvent(parts, tell),
     recordReports: async (ask) => ({ verdicts: await recordReports(parts, ask, ask.reports) }),

@@ -120,6 +120,7 @@ test('on its way it can be listed, shown, aborted and forced to its end', async 
   const from = (await house.server(id)).host;
   await house.act(id, live(), admin);
   const [row] = await running(id);
+  assert.equal((await house.server(id)).progress, 50, 'how much of its memory is there');
   const list = await house.ask(`GET /servers/${id}/migrations`, { as: 'admin', at: '2.80' });
   assert.equal(list.status, 200, list.text);
   const [shown] = list.body.migrations;
@@ -136,7 +137,7 @@ test('on its way it can be listed, shown, aborted and forced to its end', async 
 
   assert.equal((await house.ask(`DELETE /servers/${id}/migrations/${row?.id}`, { as: 'admin', at: '2.24' })).status, 202);
   const server = await house.ended(id);
-  assert.deepEqual([server.host, server.vmState, server.taskState, server.fault], [from, 'active', null, null]);
+  assert.deepEqual([server.host, server.vmState, server.taskState, server.fault, server.progress], [from, 'active', null, null, 0]);
   assert.equal((await migrationsOf(id))[0]?.status, 'cancelled');
   assert.equal(await guestOn(from, id), 'running');
   const cancel = await house.record(id);
@@ -211,22 +212,97 @@ test('a delete in the middle of it leaves nothing on either host', async () => {
   assert.equal((await migrationsOf(id))[0]?.status, 'cancelled');
 });
 
-test('a target that dies in the middle of it: the deadline ends it, and the server runs on', async () => {
-  const id = await house.boot('active', { 'fake:migrateLive': 'slow:60000' });
-  const { host } = await house.server(id);
-  await house.act(id, live(), admin);
-  const [row] = await running(id);
-  const dest = row?.dest_host ?? '';
-  await house.db.transaction((tx) => tx.updateTable('services').set({ forced_down: 1 }).where('host', '=', dest).execute());
-  await house.db.transaction((tx) => tx.updateTable('jobs').set({ deadline: 1 }).where('server_uuid', '=', id).execute());
-  const server = await house.ended(id);
-  await house.db.transaction((tx) => tx.updateTable('services').set({ forced_down: 0 }).execute());
-  assert.deepEqual([server.vmState, server.taskState, server.host], ['active', null, host]);
-  assert.match(server.fault?.message ?? '', /did not end within/);
-  assert.equal(await guestOn(host, id), 'running');
-  // The host that was down puts away what it had when it compares the next time.
-  await house.core.agents.get(dest)?.sync();
-});
+const down = (host: string | null, yes: boolean) =>
+  house.db.transaction((tx) =>
+    tx
+      .updateTable('services')
+      .set({ forced_down: yes ? 1 : 0 })
+      .where('host', '=', host ?? '')
+      .execute(),
+  );
+/** The job is looked at again at once. */
+const look = (id: string, set: { deadline?: number } = {}) =>
+  house.db.transaction((tx) =>
+    tx
+      .updateTable('jobs')
+      .set({ not_before: 0, ...set })
+      .where('server_uuid', '=', id)
+      .execute(),
+  );
+
+for (const how of ['goes down', 'does not answer'] as const)
+  test(`a target that ${how} in the middle of it: it is given up, and the server runs on and is free at once`, async () => {
+    const id = await house.boot('active', { 'fake:migrateLive': 'slow:60000' });
+    const { host } = await house.server(id);
+    await house.act(id, live(), admin);
+    const dest = (await running(id))[0]?.dest_host ?? '';
+    if (how === 'goes down') await down(dest, true);
+    else await house.core.agents.get(dest)?.stop(); // the cloud does not know yet
+    await look(id, how === 'goes down' ? {} : { deadline: 1 });
+    const server = await house.core.until(
+      () => house.server(id),
+      (seen) => seen.taskState === null,
+      10_000,
+    );
+    assert.deepEqual([server.vmState, server.host], ['active', host]);
+    assert.match(server.fault?.message ?? '', how === 'goes down' ? /does not answer any more/ : /did not end within/);
+    assert.equal(await guestOn(host, id), 'running');
+    assert.equal((await migrationsOf(id))[0]?.status, 'error');
+    await down(dest, false);
+    if (how !== 'goes down') await house.core.startAgent(dest);
+    // The host that was down puts away what it had when it compares the next time.
+    await house.core.agents.get(dest)?.sync();
+  });
+
+for (const [told, where, cause] of [
+  ['lost-there', 'dest', /lost on its way .* on the host it went to/],
+  ['lost-here', 'source', /lost on its way .* where it was/],
+] as const)
+  test(`memory that is ${told} after the guest was handed over: ERROR at the ${where}, a hard reboot starts it`, async () => {
+    const id = await house.boot('active', { 'fake:migrateLive': told });
+    const { host } = await house.server(id);
+    await house.act(id, live(), admin);
+    const server = await house.ended(id);
+    const [move] = await migrationsOf(id);
+    const home = where === 'dest' ? move?.dest_host : host;
+    assert.deepEqual([server.vmState, server.host, server.powerState, move?.status], ['error', home, 6, 'error']);
+    assert.match(server.fault?.message ?? '', cause);
+    assert.equal(house.core.network.hosts.get(id), home);
+    await house.core.quiet();
+    assert.deepEqual(await house.core.audit(), []);
+    for (const [name, driver] of Object.entries(house.core.drivers))
+      if (name !== home) assert.equal(await driver.guest(id), undefined, name);
+    assert.equal((await house.act(id, { reboot: { type: 'HARD' } })).status, 202);
+    assert.equal((await house.ended(id)).vmState, 'active');
+  });
+
+for (const found of ['whole', 'lost', 'none'] as const)
+  test(`the host it is on goes down in the middle of it, and the other one has it ${found}`, async () => {
+    const id = await house.boot('active', { 'fake:migrateLive': 'slow:60000', 'fake:claimIncoming': found });
+    const { host } = await house.server(id);
+    await house.act(id, live(), admin);
+    const dest = (await running(id))[0]?.dest_host ?? '';
+    await house.core.agents.get(host ?? '')?.stop();
+    await down(host, true);
+    await look(id);
+    const server = await house.core.until(
+      () => house.server(id),
+      (seen) => seen.taskState === null,
+      10_000,
+    );
+    const status = found === 'whole' ? 'completed' : 'error';
+    const state = found === 'lost' ? 'error' : 'active';
+    assert.deepEqual(
+      [server.vmState, server.host, (await migrationsOf(id))[0]?.status],
+      [state, found === 'none' ? host : dest, status],
+      server.fault?.message,
+    );
+    if (found === 'whole') assert.equal(server.fault, null);
+    else assert.match(server.fault?.message ?? '', found === 'lost' ? /host it was on went down/ : /that runs this server is down/);
+    assert.equal(house.core.network.hosts.get(id), server.host);
+    await down(host, false);
+    await (await house.core.startAgent(host ?? '')).sync();
+  });
 
 test('lists of migrations: filters, pages, times, whose they are, and what they show at each version', async () => {
   const ids: string[] = [];

@@ -161,7 +161,7 @@ const writing = (
 export async function setServer(
   tx: Query,
   server: Pick<Server, 'uuid' | 'projectId'>,
-  set: ServerSet,
+  asked: ServerSet,
   more: {
     what: string;
     at: Micros;
@@ -174,6 +174,8 @@ export async function setServer(
   },
 ): Promise<boolean> {
   const { at, epoch, vmState: inState, noTask, inTask } = more;
+  // What was on its way has ended.
+  const set = asked.task_state === null && asked.progress === undefined ? { ...asked, progress: 0 } : asked;
   const columns = Object.keys(set) as (keyof ServerSet)[]; // a closed list: callers write it out
   const own = isNextTask(set.task_state) ? set.task_state : more.own;
   const shape = `${columns} ${own} ${epoch !== undefined} ${inState !== undefined} ${noTask} ${inTask !== undefined}`;

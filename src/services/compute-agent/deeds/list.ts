@@ -29,6 +29,7 @@ export const deeds: { readonly [D in DeedName]: Deed<D> } = {
   arrive: moves.arrive,
   dropGuest: moves.dropGuest,
   prepareIncoming: moves.prepareIncoming,
+  claimIncoming: moves.claimIncoming,
   migrateLive: moves.migrateLive,
   finishIncoming: moves.finishIncoming,
   rebuild,

@@ -4,7 +4,7 @@ import type { GuestSpec, MoveOffer } from '../../../hypervisors/driver.ts';
 import { claimRefused } from '../../../model/errors-conductor.ts';
 import { guestNotFound, imageUnusable } from '../../../model/errors-hypervisor.ts';
 import { bootImage, commandAmounts, nicOf, plainGuest, relayGuest } from '../build-guest.ts';
-import { byteProgress } from '../byte-progress.ts';
+import { byteProgress, fetchTold } from '../byte-progress.ts';
 import { HELD } from '../journal.ts';
 import type { AgentParts } from '../parts.ts';
 import { createPhases } from '../phases.ts';
@@ -30,7 +30,7 @@ export const arrive: Deed<'arrive'> = {
   async run(at, args) {
     const { parts, command, entry, tracker, signal } = at;
     const { disks, offer, imageId, start } = args;
-    const { driver, image } = parts;
+    const { driver } = parts;
     const { uuid, epoch } = command;
     mustBeNewer(at);
     if (disks === 'here') tracker.release(uuid);
@@ -46,8 +46,8 @@ export const arrive: Deed<'arrive'> = {
       if (disks === 'fresh') {
         const ref = imageId === null ? guest.image : await shelvedImage(parts, imageId);
         guest = { ...guest, image: ref };
-        if (ref) await phases.run('image', () => driver.fetchImage(ref, () => image.download(ref.id), signal), fetched);
-        await phases.run('disk', () => driver.createDisks(guest));
+        if (ref) await phases.run('image', () => fetchTold(parts, ref, signal, at.moved), fetched);
+        await phases.run('disk', () => driver.createDisks(guest, byteProgress(parts.clock, at.moved)));
       } else await phases.run('resize', () => driver.resizeDisks(guest));
       signal.throwIfAborted();
       guest = await related(parts, guest);
@@ -105,13 +105,11 @@ export const prepareIncoming: Deed<'prepareIncoming'> = {
 };
 
 /** With the image here only what the guest wrote above it has to come. An image that cannot be had any more comes with the disk, as one. */
-async function imageFirst({ parts, signal }: DeedAt, { image: ref, uuid }: GuestSpec): Promise<void> {
+async function imageFirst({ parts, signal, moved }: DeedAt, { image: ref, uuid }: GuestSpec): Promise<void> {
   if (!ref) return;
-  await parts.driver
-    .fetchImage(ref, () => parts.image.download(ref.id), signal)
-    .catch((cause) =>
-      parts.log.info({ err: cause, server: uuid, image: ref.id }, 'a guest is on its way whose image cannot be had: its disk comes whole'),
-    );
+  await fetchTold(parts, ref, signal, moved).catch((cause) =>
+    parts.log.info({ err: cause, server: uuid, image: ref.id }, 'a guest is on its way whose image cannot be had: its disk comes whole'),
+  );
   signal.throwIfAborted();
 }
 
@@ -128,6 +126,14 @@ export const migrateLive: Deed<'migrateLive'> = {
     }
     await parts.relay?.close(guest.uuid);
     return { result: {}, phases: phases.done, entry: { state: 'parked', until: HELD } };
+  },
+};
+
+export const claimIncoming: Deed<'claimIncoming'> = {
+  on: 'host',
+  async run({ parts, command, entry }) {
+    if (entry && entry.epoch !== command.epoch) return { result: { here: 'none' } };
+    return { result: { here: await parts.driver.claimIncoming(command.uuid) } };
   },
 };
 
@@ -175,7 +181,7 @@ async function dressed(at: DeedAt, args: DeedArgs<'prepareIncoming'>): Promise<G
   const whole = wholeOf(at, args);
   const kernel = await bootImage(parts, whole.guest.imageProperties.kernel_id);
   const ramdisk = await bootImage(parts, whole.guest.imageProperties.ramdisk_id);
-  for (const ref of [kernel, ramdisk]) if (ref) await parts.driver.fetchImage(ref, () => parts.image.download(ref.id), signal);
+  for (const ref of [kernel, ramdisk]) if (ref) await fetchTold(parts, ref, signal, at.moved);
   const configDrive = whole.configDrive && parts.configDrive ? await parts.configDrive(whole, args.ports) : null;
   return { ...plainGuest(whole), kernel, ramdisk, configDrive, nics: args.ports.map(nicOf) };
 }

@@ -1,4 +1,5 @@
 import { bootImage } from '../build-guest.ts';
+import { fetchTold } from '../byte-progress.ts';
 import type { Deed } from './deed.ts';
 
 // Deeds on a guest where it stands that change nothing but whether it runs.
@@ -69,10 +70,10 @@ export const setPassword: Deed<'setPassword'> = {
 };
 export const rescue: Deed<'rescue'> = {
   on: 'guest',
-  async run({ parts, guest, signal }, { image, kernelId, ramdiskId, properties }) {
+  async run({ parts, guest, signal, moved }, { image, kernelId, ramdiskId, properties }) {
     const kernel = await bootImage(parts, kernelId);
     const ramdisk = await bootImage(parts, ramdiskId);
-    for (const ref of [image, kernel, ramdisk]) if (ref) await parts.driver.fetchImage(ref, () => parts.image.download(ref.id), signal);
+    for (const ref of [image, kernel, ramdisk]) if (ref) await fetchTold(parts, ref, signal, moved);
     await parts.driver.rescue(guest, { image, kernel, ramdisk, properties, configDrive: guest.configDrive });
     return { result, power: 'running' };
   },

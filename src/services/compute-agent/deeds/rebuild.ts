@@ -3,21 +3,22 @@ import type { AgentReport } from '../../../bus/contracts/conductor.ts';
 import { preserveEphemeralUnsupported } from '../../../model/errors-acts.ts';
 import { claimRefused } from '../../../model/errors-conductor.ts';
 import { buildGuest, commandAmounts, plainNetwork } from '../build-guest.ts';
+import { fetchTold } from '../byte-progress.ts';
 import { createPhases } from '../phases.ts';
 import type { Deed } from './deed.ts';
 
 /** A new guest in the old one's place. Its image is fetched first: when that fails the old guest stands untouched. */
 export const rebuild: Deed<'rebuild'> = {
   on: 'host',
-  async run({ parts, command, tracker, signal, told }, { preserveEphemeral, ports, ...build }) {
-    const { driver, image } = parts;
+  async run({ parts, command, tracker, signal, told, moved }, { preserveEphemeral, ports, ...build }) {
+    const { driver } = parts;
     if (preserveEphemeral && build.guest.ephemeralGiB > 0) throw preserveEphemeralUnsupported({});
     const { jobUuid, uuid, epoch, deadline } = command;
     const whole: BuildCommand = { jobUuid, uuid, epoch, deadline, ...build };
     const ref = build.guest.image;
     const first = createPhases(parts.clock);
     const details = ({ cached }: { readonly cached: boolean }) => (cached ? 'cached' : 'fetched');
-    if (ref) await first.run('download', () => driver.fetchImage(ref, () => image.download(ref.id), signal), details);
+    if (ref) await first.run('download', () => fetchTold(parts, ref, signal, moved), details);
     const amounts = commandAmounts(whole);
     const short = tracker.claim(uuid, amounts);
     if (short !== null) throw claimRefused({ why: short });
@@ -32,6 +33,7 @@ export const rebuild: Deed<'rebuild'> = {
       phases,
       (state) => told(`rebuild_${state}`),
       () => {},
+      moved,
       ports,
     );
     const networkInfo = made.networks.map(plainNetwork);
