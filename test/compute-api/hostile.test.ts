@@ -16,13 +16,13 @@ const must = (...args: Tail<Parameters<typeof mustOf>>) => mustOf(house, ...args
 type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer R] ? R : never;
 
 test('fields of every body, spoiled, at two versions: a share of them (the slow suite takes all)', async () => {
-  const asked = await spoilBodies(house, 7);
-  assert.ok(asked > 1000, `only ${asked} bodies were sent`);
+  const asked = await spoilBodies(house, 20);
+  assert.ok(asked > 300, `only ${asked} bodies were sent`);
 });
 
 test('odd path parts, queries and versions', async () => {
-  const asked = await spoilPlaces(house, 5);
-  assert.ok(asked > 1000, `only ${asked} places were asked`);
+  const asked = await spoilPlaces(house, 12);
+  assert.ok(asked > 300, `only ${asked} places were asked`);
   for (const at of ['', '2', '2.', '.1', '-2.1', '2.1.1', '99999999999999999999.1', '2.99999999999999999999', 'latest latest', '2.1\t'])
     await must('GET /flavors', { headers: { 'openstack-api-version': `compute ${at}` } }, at);
 });

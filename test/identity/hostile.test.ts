@@ -98,7 +98,7 @@ test('no body, id or query word brings a 5xx, for an administrator or for nobody
         if (answer.status >= 400 && method !== 'HEAD') assert.equal(answer.body.error.code, answer.status);
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 250 },
   );
   assert.equal((await house.ask('GET', '/v3/users', { token: house.admin })).status, 200);
 });

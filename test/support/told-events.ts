@@ -3,7 +3,7 @@ const phased = (noun: string, words: string, phases: readonly string[]) =>
   words.split(' ').flatMap((word) => phases.map((phase) => `${noun}.${word}.${phase}`));
 const both = ['start', 'end'];
 
-/** What servers go through on a cloud of two fake hosts; test/stories/notification-samples.test.ts hears each. */
+/** What servers go through on a cloud of two fake hosts; test/stories/notification-samples.slow.test.ts hears each. */
 export const serverEvents: readonly string[] = [
   ...phased('instance', 'create reboot rebuild volume_attach volume_swap interface_attach resize', [...both, 'error']),
   ...phased(

@@ -31,7 +31,7 @@ const acts: readonly Act[] = Object.entries(rows).flatMap(([key, row]) =>
       : [{ key, row: form, rule: actionRules[form.state], at: form.at ?? computeRoutes[key]?.until ?? '2.104' }],
   ),
 );
-/** Held elsewhere: test/stories/swap-volumes.test.ts. */
+/** Held elsewhere: test/stories/swap-volumes.slow.test.ts. */
 const NEEDS_A_MOVING_VOLUME = 'PUT /servers/:id/os-volume_attachments/:volume';
 /** Served operations on servers that change nothing which a state could forbid. */
 const STATELESS = [
