@@ -81,7 +81,7 @@ describe('the database is locked by another process', () => {
   test('for two seconds: requests wait; for longer: 503 with a sentence, nothing half done, and it goes on', () =>
     inHouse(async (house, demo) => {
       const first = await bootServer(demo, 'before');
-      const other = new DatabaseSync(join(house.dataDir, 'cloud.db'));
+      const other = new DatabaseSync(join(house.dataDir, 'cloud.db'), { timeout: 10_000 }); // the cloud may be writing just then
       other.exec('BEGIN EXCLUSIVE');
       const began = performance.now();
       let ended = 0;
