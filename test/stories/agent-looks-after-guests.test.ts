@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { newUuid } from '../../src/lib/ids.ts';
 import type { Log } from '../../src/lib/log.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { agentDefaults } from '../../src/services/compute-agent/parts.ts';
@@ -61,7 +62,7 @@ test('a guest of which the cloud has no row at all is turned off and kept, not r
   await house.db.transaction((tx) =>
     tx
       .updateTable('servers')
-      .set({ uuid: `0${uuid.slice(1)}` })
+      .set({ uuid: newUuid() })
       .where('id', '=', keep.id)
       .execute(),
   );
