@@ -59,13 +59,7 @@ test('running_deleted_instance_action: left alone, told of, turned off, or gone 
 test('a guest of which the cloud has no row at all is turned off and kept, not removed', async () => {
   const uuid = await made();
   const keep = await house.db.read.selectFrom('servers').selectAll().where('uuid', '=', uuid).executeTakeFirstOrThrow();
-  await house.db.transaction((tx) =>
-    tx
-      .updateTable('servers')
-      .set({ uuid: newUuid() })
-      .where('id', '=', keep.id)
-      .execute(),
-  );
+  await house.db.transaction((tx) => tx.updateTable('servers').set({ uuid: newUuid() }).where('id', '=', keep.id).execute());
   await house.agents.get('host-0')?.sync();
   await house.db.transaction((tx) => tx.updateTable('servers').set({ uuid }).where('id', '=', keep.id).execute());
   assert.equal(await guestOf(uuid), undefined, 'it does not run');
