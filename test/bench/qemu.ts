@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
-import { cpus, loadavg } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Client, type House, startHouse, waitFor } from '../house/running.ts';
 import { bootServer } from './cloud.ts';
 import { figure, percentile } from './figure.ts';
@@ -8,7 +10,10 @@ const RUNS = 3;
 
 /** POST to a running QEMU and to its login prompt, with the image in the cache; and what an emulator's own start takes here. */
 export async function benchQemu(): Promise<void> {
-  const house = await startHouse({ args: ['--hypervisor', 'qemu'] });
+  const folder = mkdtempSync(join(tmpdir(), 'kilonova-bench-'));
+  const config = join(folder, 'nova.conf');
+  writeFileSync(config, '[DEFAULT]\ncpu_allocation_ratio = 16\n'); // room for ten guests on few cores
+  const house = await startHouse({ args: ['--hypervisor', 'qemu', '--config', config] });
   try {
     const client = await house.as('demo');
     let image: { id: string } | undefined;
@@ -73,6 +78,7 @@ export async function benchQemu(): Promise<void> {
     await deleteAll(house); // guests outlive their cloud
     await house.stop();
     await house.remove();
+    rmSync(folder, { recursive: true });
   }
 }
 
