@@ -1,8 +1,8 @@
 /** The stories of conductor, scheduler and agent that a database has a say in. What the API refuses by itself runs on SQLite alone. */
 export async function coreStories(): Promise<void> {
   await import('./build-a-server.test.ts');
-  await import('./build-fails.test.ts');
-  await import('./parallel-placing.test.ts');
+  await import('./build-fails.slow.test.ts');
+  await import('./parallel-placing.slow.test.ts');
   await import('./agent-restarts.test.ts');
   await import('./vanished-jobs.test.ts');
   await import('./usage-audit.test.ts');
