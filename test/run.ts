@@ -5,7 +5,7 @@ import { accessSync, constants, globSync, statfsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
-const FILES_TOGETHER = 10;
+const FILES_TOGETHER = 5;
 
 const [asked = 'fast', ...words] = process.argv.slice(2);
 if (asked === 'test') {
